@@ -1,0 +1,49 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One package for the gateway and the firmware. "Embedded" comes from a toolset, not from here, so that the five core
+// targets are the same for both worlds (docs/architecture.md).
+let core: [Target] = [
+    .target(name: "Battery"),
+    .target(name: "JKBMS", dependencies: ["Battery"]),
+    .target(name: "InverterDialects", dependencies: ["Battery"]),
+    .target(name: "ChargeControl", dependencies: ["Battery"]),
+    .target(name: "BridgeEngine", dependencies: ["Battery", "JKBMS", "InverterDialects", "ChargeControl"]),
+]
+
+let host: [Target] = [
+    .target(name: "CLinux"),
+    .target(name: "LinuxIO", dependencies: ["BridgeEngine", "CLinux"]),
+    .target(name: "Simulation", dependencies: ["BridgeEngine"]),
+    .executableTarget(name: "packbridge-control", dependencies: ["LinuxIO"]),
+    .executableTarget(
+        name: "packbridge",
+        dependencies: [
+            "LinuxIO", "Simulation", "Yams", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ]),
+]
+
+let tests: [Target] = [
+    .testTarget(name: "BatteryTests", dependencies: ["Battery"]),
+    .testTarget(name: "JKBMSTests", dependencies: ["JKBMS"]),
+    .testTarget(name: "InverterDialectsTests", dependencies: ["InverterDialects"]),
+    .testTarget(name: "ChargeControlTests", dependencies: ["ChargeControl"]),
+    .testTarget(name: "BridgeEngineTests", dependencies: ["BridgeEngine"]),
+    .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO"]),
+    .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
+    .testTarget(name: "CommandTests", dependencies: ["packbridge", "Simulation"]),
+]
+
+// EMBEDDED=1 builds the core alone for riscv32 without an allocator (`make embedded-check`).
+let embedded = Context.environment["EMBEDDED"] != nil
+
+let package = Package(
+    name: "packbridge",
+    dependencies: embedded
+        ? []
+        : [
+            .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+            .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        ],
+    targets: embedded ? core : core + host + tests
+)

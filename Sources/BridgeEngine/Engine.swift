@@ -1,0 +1,4 @@
+import Battery
+import ChargeControl
+import InverterDialects
+import JKBMS

@@ -1,0 +1,2 @@
+import BridgeEngine
+import CLinux
