@@ -1,5 +1,5 @@
 /// Cell chemistry. The voltages and tables that go with it are in `ChargeControl` (charge-control.md §2).
-public enum Chemistry: UInt8, Equatable, Sendable, CaseIterable {
+public enum Chemistry: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
     /// LiFePO4.
     case lfp = 0
     /// Nickel-manganese-cobalt ("ternary") Li-ion.

@@ -49,3 +49,5 @@ extension FixedArray: Equatable where Element: Equatable {
         return true
     }
 }
+
+extension FixedArray: BitwiseCopyable {}

@@ -4,22 +4,22 @@ import Battery
 public let maximumPacks = 16
 
 /// How the charge voltage comes down from bulk to float (charge-control.md §5.4).
-public enum FloatMode: UInt8, Equatable, Sendable, CaseIterable {
+public enum FloatMode: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
     case ramp, follow, immediate, none
 }
 
 /// Whether a charge that one cell ended early counts as full (charge-control.md §5.3).
-public enum FullPolicy: UInt8, Equatable, Sendable, CaseIterable {
+public enum FullPolicy: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
     case strict, lenient
 }
 
 /// What the discharge obedience limiter does (amendment 7).
-public enum ObeyDischargeAction: UInt8, Equatable, Sendable, CaseIterable {
+public enum ObeyDischargeAction: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
     case warn, cut
 }
 
 /// Shape of the charge taper by cell voltage (charge-control.md §7.2).
-public enum TaperPreset: UInt8, Equatable, Sendable, CaseIterable {
+public enum TaperPreset: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
     case standard, gentle, late
 }
 

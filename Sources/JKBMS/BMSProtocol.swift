@@ -1,7 +1,7 @@
 import Battery
 
 /// Why bytes from a BMS were thrown away. Counted and reported, never silently dropped.
-public enum FrameRejection: UInt8, Equatable, Sendable, CaseIterable {
+public enum FrameRejection: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
     /// Bytes between frames that start no frame.
     case noise
     case badLength
@@ -30,7 +30,7 @@ public protocol BMSLine {
 }
 
 /// How often a BMS is asked.
-public struct PollPace: Equatable, Sendable {
+public struct PollPace: Equatable, Sendable, BitwiseCopyable {
     /// From one request to the next of the same pack. 0 = back to back ("fast").
     public var interval: Milliseconds
     /// Silence to keep between two packets on the line. The vendor asks for 100 ms.

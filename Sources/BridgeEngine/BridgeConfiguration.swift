@@ -1,0 +1,45 @@
+import Battery
+import ChargeControl
+import InverterDialects
+import JKBMS
+
+/// A BMS protocol by name. The raw values are stored in the compact configuration: append, never renumber.
+public enum BMSProtocolName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
+    case jk4E57 = 0
+}
+
+/// One line with one or more packs on it.
+public struct BMSPortConfiguration: Equatable, Sendable, BitwiseCopyable {
+    public var bmsProtocol = BMSProtocolName.jk4E57
+    public var pace = PollPace()
+    /// Index in `ControlConfiguration.packs` of the first pack on this line.
+    public var firstPack: UInt8 = 0
+    /// Addresses of the packs on this line, in the order of the packs. 4E57 knows one pack, address 0.
+    public var addresses = FixedArray<16, UInt8>(filler: 0)
+
+    public init() {}
+}
+
+/// One CAN port towards an inverter.
+public struct InverterPortConfiguration: Equatable, Sendable, BitwiseCopyable {
+    public var dialect = DialectName.pylontech
+    /// The whole set goes out once in this time, 100...1200 ms (amendment 28).
+    public var cycle: Milliseconds = 1000
+    /// Thousandths of the bank's current limits that this port may hand out; all ports together at most 1000.
+    public var sharePerMille: Int32 = 1000
+
+    public init() {}
+}
+
+/// Everything that the engine needs to know. No paths of devices: those belong to the host.
+public struct BridgeConfiguration: Equatable, Sendable {
+    public var control: ControlConfiguration
+    public var bmsPorts = FixedArray<16, BMSPortConfiguration>(filler: BMSPortConfiguration())
+    public var inverterPorts = FixedArray<2, InverterPortConfiguration>(filler: InverterPortConfiguration())
+    /// Counts up with every change; stored in the persisted record.
+    public var generation: UInt32 = 0
+
+    public init(control: ControlConfiguration) {
+        self.control = control
+    }
+}
