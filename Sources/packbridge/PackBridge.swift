@@ -1,7 +1,22 @@
 import ArgumentParser
+import Foundation
 
 @main
 struct PackBridge: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "packbridge", abstract: "Connects a JK BMS to an inverter that accepts only branded batteries.")
+        commandName: "packbridge", abstract: "Connects a JK BMS to an inverter that accepts only branded batteries.",
+        subcommands: [DecodeCommand.self])
+
+    /// Exit codes: 0 good, 1 something rejected or failed, 2 usage, 78 configuration refused. ArgumentParser's own code for a
+    /// wrong command line is 64, so it is translated here.
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+            FileHandle.standardError.write(Data((fullMessage(for: error) + "\n").utf8))
+            Foundation.exit(2)
+        }
+    }
 }
