@@ -1,0 +1,149 @@
+import Battery
+import ChargeControl
+import InverterDialects
+import JKBMS
+
+/// The compact form of the configuration: what `packbridge control` hands to the control process and what the firmware keeps in
+/// flash. One list of fields for both directions.
+extension BridgeConfiguration {
+    /// Counts up when the layout changes; another version is refused, never guessed.
+    static let layout: UInt16 = 1
+
+    /// More than 16 packs and 16 lines need.
+    public typealias Image = FieldWriter<2048>
+
+    /// The layout version, the fields and a CRC-32.
+    public func image() -> Image {
+        var writer = Image()
+        var copy = self
+        var layout = Self.layout
+        writer.field(&layout)
+        copy.visitFields(&writer)
+        var checksum = writer.checksum(from: 0)
+        writer.field(&checksum)
+        precondition(!writer.overflowed)
+        return writer
+    }
+
+    public enum ImageProblem: Error, Equatable, Sendable {
+        case tooLong, checksum, layout(UInt16), content
+    }
+
+    /// Reads an image back. - Throws: what is wrong with it; a damaged image is never partly used.
+    public init(image: Span<UInt8>) throws(ImageProblem) {
+        if image.count > 2048 { throw .tooLong }
+        if image.count < 6 { throw .checksum }
+        var bytes = InlineArray<2048, UInt8>(repeating: 0)
+        var crc = CRC32()
+        for i in 0..<image.count {
+            bytes[i] = image[i]
+            if i < image.count - 4 { crc.update(image[i]) }
+        }
+        var trailer = FieldReader(bytes, from: image.count - 4, to: image.count)
+        var checksum: UInt32 = 0
+        trailer.field(&checksum)
+        if checksum != crc.value { throw .checksum }
+        var reader = FieldReader(bytes, from: 0, to: image.count - 4)
+        var layout: UInt16 = 0
+        reader.field(&layout)
+        if layout != Self.layout { throw .layout(layout) }
+        self.init(control: ControlConfiguration(chemistry: .lfp))
+        visitFields(&reader)
+        if !reader.isValid || reader.position != image.count - 4 { throw .content }
+    }
+
+    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(&generation)
+        control.visitFields(&coder)
+        coder.array(&bmsPorts, filler: BMSPortConfiguration()) { coder, port in port.visitFields(&coder) }
+        coder.array(&inverterPorts, filler: InverterPortConfiguration()) { coder, port in port.visitFields(&coder) }
+    }
+}
+
+extension BMSPortConfiguration {
+    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(choice: &bmsProtocol)
+        coder.field(&pace.interval)
+        coder.field(&pace.gap)
+        coder.field(&pace.replyTimeout)
+        coder.field(&pace.retries)
+        coder.field(&firstPack)
+        coder.array(&addresses, filler: 0) { coder, address in coder.field(&address) }
+    }
+}
+
+extension InverterPortConfiguration {
+    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(choice: &dialect)
+        coder.field(&cycle)
+        coder.field(&sharePerMille)
+    }
+}
+
+extension ControlConfiguration {
+    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(choice: &chemistry)
+        coder.field(&cellsInSeries)
+        coder.array(&packs, filler: PackConfiguration()) { coder, pack in pack.visitFields(&coder) }
+        coder.field(&bulk)
+        coder.field(&float)
+        coder.field(&rebulk)
+        coder.field(&dischargeZeroFloor)
+        coder.field(&userDischargeVoltage)
+        coder.field(&userCharge)
+        coder.field(&userDischarge)
+        coder.field(&chargeRateMaximum)
+        coder.field(&bmsMarginPercent)
+        coder.field(&rebulkSoC)
+        coder.field(&fullEveryDays)
+        coder.field(&absorbMaximum)
+        coder.field(&inverterOffset)
+        coder.field(&coldZero)
+        coder.field(&coldReallow)
+        coder.field(choice: &floatMode)
+        coder.field(&followGap)
+        coder.field(choice: &fullPolicy)
+        coder.field(choice: &taper)
+        coder.field(&runnerGainTenths)
+        coder.field(&socCeiling)
+        coder.field(&socReserve)
+        coder.field(&socTaper)
+        coder.field(&rebulkOnImbalance)
+        coder.field(&socCapBeforeFull)
+        coder.field(&coulombCounter)
+        coder.field(&forceChargeRequests)
+        coder.field(&fullChargeRequest)
+        coder.field(choice: &obeyDischargeAction)
+        coder.field(&obeyProtectsByBit)
+        coder.field(&wireResistanceStops)
+        coder.field(&hold)
+        coder.field(&zero)
+        inverter.visitFields(&coder)
+    }
+}
+
+extension PackConfiguration {
+    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(&chargeLimit)
+        coder.field(&dischargeLimit)
+        coder.field(&capacity)
+        coder.field(&chargeOverCurrent)
+        coder.field(&dischargeOverCurrent)
+        coder.field(&isEnabled)
+        coder.field(&disabledSensors)
+        coder.field(&extendedHold)
+        coder.field(&pollInterval)
+    }
+}
+
+extension InverterTraits {
+    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(&zeroCurrent)
+        coder.field(&lowersVoltageWhenBlocked)
+        coder.field(&protectionCutsOutput)
+        coder.field(&hasSoCCutOff)
+        coder.field(&disablesChargeInRest)
+        coder.field(&fullRequestReleasesAt97)
+        coder.field(&silentWhenLost)
+    }
+}
