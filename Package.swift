@@ -34,8 +34,15 @@ let tests: [Target] = [
     .testTarget(name: "CommandTests", dependencies: ["packbridge", "Simulation"]),
 ]
 
-// EMBEDDED=1 builds the core alone for riscv32 without an allocator (`make embedded-check`).
+// EMBEDDED=1 builds the core alone for riscv32 and links it without an allocator (`make embedded-check`).
 let embedded = Context.environment["EMBEDDED"] != nil
+
+let probes: [Target] = [
+    .target(name: "Runtime"),
+    .target(name: "ProbeBoard"),
+    .executableTarget(name: "LinkProbe", dependencies: ["BridgeEngine", "Runtime", "ProbeBoard"]),
+    .executableTarget(name: "AllocationProbe", dependencies: ["Runtime", "ProbeBoard"]),
+]
 
 let package = Package(
     name: "packbridge",
@@ -45,5 +52,5 @@ let package = Package(
             .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
             .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         ],
-    targets: embedded ? core : core + host + tests
+    targets: embedded ? core + probes : core + host + tests
 )

@@ -1,0 +1,44 @@
+# Every task of the project. `make` or `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# Targets that ask for a length of time or a place take it as a variable, for example `make fuzz SECONDS=600`.
+RELEASE := .build-release
+PYTHON := .build-venv/bin/python
+RELEASE_BUILD := swift build -c release --static-swift-stdlib --scratch-path $(RELEASE)
+
+.PHONY: help
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## debug build of everything
+	swift build
+
+.PHONY: release
+release: ## release binaries with the Swift runtime inside, in .build-release/release
+	scripts/bootstrap demo
+	$(RELEASE_BUILD) --product packbridge
+	$(RELEASE_BUILD) --product packbridge-control
+
+.PHONY: test
+test: ## unit, golden, capture and property tests
+	scripts/bootstrap test
+	swift test
+
+.PHONY: embedded-check
+embedded-check: ## the core builds for riscv32 in Embedded Swift and links without an allocator
+	scripts/embedded-check
+
+.PHONY: lint
+lint: ## layout, purity of the core, scripts
+	scripts/lint
+
+.PHONY: format
+format: ## let swift format lay out the sources
+	swift format --in-place --recursive --parallel Package.swift Sources Tests
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf .build .build-*
