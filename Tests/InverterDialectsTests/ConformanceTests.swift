@@ -65,7 +65,7 @@ extension DialectName {
                 #expect(String(decoding: parts.map { UInt8($0) }, as: UTF8.self) == expected)
             }
         }
-        #expect(count["pylontech", default: 0] >= 28)
+        #expect(count["pylontech", default: 0] >= 25)
         #expect(count["growatt", default: 0] >= 10)
     }
 }
