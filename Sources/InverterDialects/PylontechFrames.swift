@@ -4,7 +4,6 @@ import Battery
 
 /// 0x351: what the inverter may do.
 enum LimitsFrame {
-    @inline(__always)
     static func encode(_ report: borrowing BankReport) -> CANFrame {
         CANFrame(
             id: 0x351, length: 8,
@@ -23,7 +22,6 @@ enum LimitsFrame {
 
 /// 0x355, bytes 0–3: state of charge and of health in whole percent. What follows differs from dialect to dialect.
 enum StateFrame {
-    @inline(__always)
     static func word(_ report: borrowing BankReport) -> UInt64 {
         WireValue.littleEndian(WireValue.percent(report.soc), WireValue.percent(report.soh), 0)
     }
@@ -36,12 +34,10 @@ enum StateFrame {
 
 /// 0x356, bytes 0–5: voltage in 0.01 V, current in 0.1 A positive while charging, temperature in 0.1 °C.
 enum MeasurementFrame {
-    @inline(__always)
     static func encode(_ report: borrowing BankReport, length: UInt8) -> CANFrame {
         CANFrame(id: 0x356, length: length, word: word(report))
     }
 
-    @inline(__always)
     static func word(_ report: borrowing BankReport) -> UInt64 {
         WireValue.littleEndian(
             WireValue.measured(report.voltage, step: 10), WireValue.measured(report.current, step: 100),
@@ -71,12 +67,10 @@ enum MeasurementFrame {
 ///
 /// A low state of charge, an imbalance and a bad balancing wire have no warning bit here and are not sent as something else.
 enum PylontechAlarms {
-    @inline(__always)
     static func encode(_ report: borrowing BankReport, length: UInt8) -> CANFrame {
         CANFrame(id: 0x359, length: length, word: bits(report) | packs(report) | pn)
     }
 
-    @inline(__always)
     static func bits(_ report: borrowing BankReport) -> UInt64 {
         let protections = report.protections
         let warnings = report.warnings
@@ -86,7 +80,6 @@ enum PylontechAlarms {
     }
 
     /// Byte 4, at least 1: some inverters scale their own limits with it.
-    @inline(__always)
     static func packs(_ report: borrowing BankReport) -> UInt64 {
         UInt64(WireValue.uint8(report.packsOnline, in: 1...255)) << 32
     }
@@ -133,7 +126,6 @@ enum PylontechAlarms {
 
 /// 0x35C: enables and requests in byte 0.
 enum PylontechRequest {
-    @inline(__always)
     static func encode(_ report: borrowing BankReport, length: UInt8) -> CANFrame {
         var bits: UInt64 = 0
         if report.chargeEnabled { bits |= 1 << 7 }

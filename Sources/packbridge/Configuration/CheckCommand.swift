@@ -1,0 +1,96 @@
+import ArgumentParser
+import Foundation
+import LinuxIO
+
+/// `packbridge check`: judges a configuration file.
+struct CheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Checks a configuration file and names every error at once.",
+        discussion: """
+            Each error says the file and line, the key, the value, what is wrong and what is allowed.
+
+            Example: packbridge check packbridge.yaml
+
+            Exit codes: 0 the file is good, 1 it cannot be read, 2 usage, 78 it is refused.
+            """)
+
+    @Argument(help: "The configuration file.")
+    var file = "packbridge.yaml"
+
+    @Flag(help: "One JSON object: ok, problems, hints.")
+    var json = false
+
+    func run() throws {
+        do {
+            let (_, hints) = try ConfigurationReader.read(try configurationText(at: file))
+            report(problems: [], hints: hints)
+        } catch let refused as ConfigurationRefused {
+            report(problems: refused.problems, hints: [])
+            throw ExitCode(configurationRefused)
+        }
+    }
+
+    private func report(problems: [ConfigurationProblem], hints: [String]) {
+        if json {
+            var text = JSONText()
+            text.object {
+                $0.field("ok", problems.isEmpty)
+                $0.field("file", file)
+                $0.field("problems", array: { for problem in problems { problem.write(to: &$0) } })
+                $0.field("hints", array: { for hint in hints { $0.string(hint) } })
+            }
+            print(text.string)
+        } else if problems.isEmpty {
+            print("\(file): good")
+            for hint in hints { print("hint: \(hint)") }
+        } else {
+            printProblems(problems, file: file)
+        }
+    }
+}
+
+/// EX_CONFIG of sysexits.h.
+let configurationRefused: Int32 = 78
+
+/// The contents of a configuration file. - Throws: a message that says what to do when it cannot be read.
+func configurationText(at path: String) throws -> String {
+    guard let contents = FileManager.default.contents(atPath: path) else {
+        let exists = FileManager.default.fileExists(atPath: path)
+        throw Failure(
+            exists
+                ? "\(path): cannot be read; check its permissions"
+                : "\(path): there is no such file; packbridge.example.yaml is a commented one to start from")
+    }
+    guard let text = String(bytes: contents, encoding: .utf8) else { throw Failure("\(path): is no UTF-8 text") }
+    return text
+}
+
+/// The configuration for a command that runs with it. A refused file ends the process with 78.
+func loadConfiguration(at path: String) throws -> GatewayConfiguration {
+    do {
+        return try ConfigurationReader.read(try configurationText(at: path)).configuration
+    } catch let refused as ConfigurationRefused {
+        printProblems(refused.problems, file: path)
+        throw ExitCode(configurationRefused)
+    }
+}
+
+private func printProblems(_ problems: [ConfigurationProblem], file: String) {
+    for problem in problems { printError(problem.text(file: file)) }
+    printError("\(file): refused, \(problems.count) \(problems.count == 1 ? "problem" : "problems")")
+}
+
+/// A message for a person on standard error.
+func printError(_ message: String) {
+    FileHandle.standardError.write(Data((message + "\n").utf8))
+}
+
+/// Something failed that a person can do something about: exit code 1 with this message.
+struct Failure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}

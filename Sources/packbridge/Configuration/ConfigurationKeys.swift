@@ -1,0 +1,316 @@
+import Battery
+import BridgeEngine
+import ChargeControl
+import InverterDialects
+import JKBMS
+import LinuxIO
+
+/// One BMS of the file: its line and the pack behind it.
+struct BMSEntry {
+    var line = SerialLineConfiguration(path: "")
+    var port = BMSPortConfiguration()
+    var pack = PackConfiguration()
+}
+
+/// One inverter of the file.
+struct InverterEntry {
+    var bus = CANAddress.virtual(name: "none")
+    var port = InverterPortConfiguration()
+}
+
+/// Where the control process keeps and publishes things.
+struct FileEntry {
+    var state: String? = "/var/lib/packbridge"
+    var link: String? = "/run/packbridge/link"
+}
+
+// MARK: The keys, section by section. Ranges: specs control/charge-control.md §2, failsafe.md §3, amendments 18, 24, 27, 28.
+
+extension BatteryKind {
+    static var settings: [Setting<BatteryKind>] {
+        [
+            .choice(
+                "chemistry", ["lfp": .lfp, "nmc": .nmc, "lto": .lto], \.chemistry,
+                "LiFePO4, nickel-manganese-cobalt or lithium titanate; decides the voltage and temperature tables"),
+            .quantity("cells", .count, "", { _ in 3...32 }, \.cells, "cells in series, the same in every pack"),
+        ]
+    }
+}
+
+extension BMSEntry {
+    static var settings: [Setting<BMSEntry>] {
+        [
+            .choice("protocol", ["jk-4e57": BMSProtocolName.jk4E57], \.port.bmsProtocol, "how the BMS speaks"),
+            .text(
+                "port", allowed: "the path of a serial device",
+                "the serial adapter; /dev/serial/by-id/… survives replugging"
+            ) {
+                text, entry throws(Quantity.Refusal) in
+                guard text.hasPrefix("/") else {
+                    throw Quantity.Refusal(reason: "is no path from the root of the file system")
+                }
+                entry.line.path = text
+            },
+            .quantity("baud", .count, "", { _ in 1200...4_000_000 }, \.line.baud, "bits per second"),
+            .text(
+                "poll", allowed: "100 ms to 5 s, or fast",
+                "how often the BMS is asked; fast asks again as soon as it has answered"
+            ) {
+                text, entry throws(Quantity.Refusal) in
+                if text == "fast" { return entry.port.pace.interval = 0 }
+                let value = try Quantity.duration.read(text, plainUnit: "s")
+                guard (100...5000).contains(value) else {
+                    throw Quantity.Refusal(reason: value < 100 ? "is too low" : "is too high")
+                }
+                entry.port.pace.interval = value
+            },
+            .quantity(
+                "gap", .duration, "ms", { _ in 100...1000 }, \.port.pace.gap, "silence between two packets on the line"),
+            .quantity(
+                "reply_timeout", .duration, "ms", { _ in 100...3000 }, \.port.pace.replyTimeout,
+                "how long to wait for the first byte of a reply"),
+            .quantity("retries", .count, "", { _ in 0...5 }, \.port.pace.retries, "how often a request is repeated"),
+        ]
+    }
+}
+
+extension PackConfiguration {
+    static var settings: [Setting<PackConfiguration>] {
+        [
+            .flag("enabled", \.isEnabled, "false: the pack is physically disconnected and not expected"),
+            .quantity(
+                "charge", .current, "A", { _ in 0...1_000_000 }, \.chargeLimit, "charge current that this pack may take"
+            ),
+            .quantity(
+                "discharge", .current, "A", { _ in 0...1_000_000 }, \.dischargeLimit,
+                "discharge current that this pack may give"),
+            .quantity(
+                "capacity", .capacity, "Ah", { _ in 1000...5_000_000 }, \.capacity,
+                "used only when the BMS reports no capacity"),
+            .quantity(
+                "charge_over_current", .current, "A", { _ in 1000...1_000_000 }, \.chargeOverCurrent,
+                "the BMS's charge over-current limit, only for a BMS whose settings cannot be read"),
+            .quantity(
+                "discharge_over_current", .current, "A", { _ in 1000...1_000_000 }, \.dischargeOverCurrent,
+                "the BMS's discharge over-current limit, only for a BMS whose settings cannot be read"),
+            .text(
+                "ignored_sensors", allowed: "numbers from 1 to \(maximumCellSensors), separated by blanks",
+                "cell temperature sensors that are broken or not connected"
+            ) { text, pack throws(Quantity.Refusal) in
+                for word in text.split(separator: " ") {
+                    guard let number = Int(word), (1...maximumCellSensors).contains(number) else {
+                        throw Quantity.Refusal(reason: "names a sensor that does not exist")
+                    }
+                    pack.disabledSensors |= 1 << UInt8(number - 1)
+                }
+            },
+            .flag(
+                "extended_hold", \.extendedHold, "tolerate 120 s of silence at low current in the middle of the charge"),
+        ]
+    }
+}
+
+extension InverterEntry {
+    static var settings: [Setting<InverterEntry>] {
+        [
+            .choice(
+                "dialect", ["pylontech": DialectName.pylontech, "growatt": .growatt], \.port.dialect,
+                "the battery language that the inverter is set to"),
+            .text(
+                "port", allowed: "socketcan:can0, slcan:/dev/ttyACM0[@bitrate[:baud]], candump:FILE, virtual:NAME",
+                "the CAN interface"
+            ) { text, entry throws(Quantity.Refusal) in
+                do throws(CANAddressError) { entry.bus = try CANAddress(text) } catch {
+                    // What may be written instead is said once, as the allowed values.
+                    throw Quantity.Refusal(reason: "is refused: \(error.description.prefix { $0 != ";" })")
+                }
+            },
+            .quantity(
+                "period", .duration, "s", { _ in 100...1200 }, \.port.cycle,
+                "a complete set of frames goes out once in this time"),
+            .quantity(
+                "share", .percentage, "%", per: 10, { _ in 10...10_000 }, \.port.sharePerMille,
+                "part of the bank's current limits that this inverter may use"),
+        ]
+    }
+}
+
+extension FileEntry {
+    static var settings: [Setting<FileEntry>] {
+        func path(_ text: String) throws(Quantity.Refusal) -> String? {
+            if text == "none" { return nil }
+            guard text.hasPrefix("/") else {
+                throw Quantity.Refusal(reason: "is no path from the root of the file system")
+            }
+            return text
+        }
+        return [
+            .text("state", allowed: "a folder, or none", "folder of the record that survives a restart") {
+                text, files throws(Quantity.Refusal) in files.state = try path(text)
+            },
+            .text("link", allowed: "the path of a socket, or none", "unix socket on which the other commands listen") {
+                text, files throws(Quantity.Refusal) in files.link = try path(text)
+            },
+        ]
+    }
+}
+
+/// The sections that describe how the bank is treated; all of them fill the configuration of the control logic.
+enum ControlSection: String, CaseIterable {
+    case limits, charge, soc, requests, safety
+    case inverterBehaviour = "inverter_behaviour"
+
+    var settings: [Setting<ControlConfiguration>] {
+        switch self {
+        case .limits:
+            [
+                .quantity(
+                    "charge", .current, "A", { _ in 0...5_000_000 }, \.userCharge, "charge current of the whole bank"),
+                .quantity(
+                    "discharge", .current, "A", { _ in 0...5_000_000 }, \.userDischarge,
+                    "discharge current of the whole bank"),
+                .quantity(
+                    "charge_rate", .chargeRate, "C", { _ in 50...1000 }, \.chargeRateMaximum,
+                    "charge current of a pack as a part of its capacity"),
+                .quantity(
+                    "bms_margin", .percentage, "%", per: 100, { _ in 5000...10_000 }, \.bmsMarginPercent,
+                    "part of the BMS's own over-current limit that is used"),
+                .quantity(
+                    "empty_cell", .voltage, "V", { CellRanges($0.chemistry).empty }, \.dischargeZeroFloor,
+                    "the discharge current reaches 0 at this voltage of the lowest cell"),
+                .quantity(
+                    "discharge_voltage", .voltage, "V", { CellRanges($0.chemistry).dischargeVoltage },
+                    \.userDischargeVoltage,
+                    "lowest voltage told to the inverter, per cell; without it the cells' limits decide"),
+                .quantity(
+                    "no_charge_below", .temperature, "°C", { CellRanges($0.chemistry).cold }, \.coldZero,
+                    "no charging at or below this cell temperature"),
+                .quantity(
+                    "charge_again_at", .temperature, "°C", { CellRanges($0.chemistry).coldAgain }, \.coldReallow,
+                    "charging returns when every cell sensor has reached this"),
+                .quantity(
+                    "soc_ceiling", .percentage, "%", { _ in 4000...9800 }, \.socCeiling,
+                    "charge only up to this state of charge"),
+                .quantity(
+                    "soc_reserve", .percentage, "%", { _ in 500...9000 }, \.socReserve,
+                    "discharge only down to this state of charge"),
+                .flag("soc_taper", \.socTaper, "lower the currents near full and empty by state of charge too"),
+                .choice(
+                    "taper", ["standard": .standard, "gentle": .gentle, "late": .late], \.taper,
+                    "how early the charge current falls as the highest cell rises"),
+            ]
+        case .charge:
+            [
+                .quantity("bulk", .voltage, "V", { CellRanges($0.chemistry).bulk }, \.bulk, "charge voltage per cell"),
+                .quantity(
+                    "float", .voltage, "V", { CellRanges($0.chemistry).float }, \.float, "voltage per cell once full"),
+                .quantity(
+                    "rebulk", .voltage, "V", { CellRanges($0.chemistry).rebulk }, \.rebulk,
+                    "a new charge begins when the highest cell has fallen to this"),
+                .quantity(
+                    "rebulk_soc", .percentage, "%", { _ in 4000...9800 }, \.rebulkSoC,
+                    "a new charge begins at this state of charge"),
+                .flag("rebulk_on_imbalance", \.rebulkOnImbalance, "a new charge begins when the cells differ by 80 mV"),
+                .quantity(
+                    "full_every", .duration, "days", per: 86_400_000, { _ in 0...(90 * 86_400_000) }, \.fullEveryDays,
+                    "a full charge at least this often; 0 = never forced"),
+                .quantity(
+                    "absorb_at_most", .duration, "min", { _ in 300_000...14_400_000 }, \.absorbMaximum,
+                    "the absorption phase ends after this time at the latest"),
+                .choice(
+                    "float_mode", ["ramp": .ramp, "follow": .follow, "immediate": .immediate, "none": .none],
+                    \.floatMode,
+                    "how the charge voltage comes down to float"),
+                .quantity(
+                    "follow_gap", .voltage, "V", { _ in 50...1000 }, \.followGap,
+                    "float_mode follow: how far the charge voltage stays above the bank, pack level"),
+                .choice(
+                    "full_policy", ["strict": .strict, "lenient": .lenient], \.fullPolicy,
+                    "lenient: a charge that one leading cell ended early counts as full"),
+                .quantity(
+                    "runner_gain", .factor, "", { _ in 10...40 }, \.runnerGainTenths,
+                    "how strongly a leading cell lowers the charge voltage"),
+                .quantity(
+                    "inverter_offset", .voltage, "V", { 0...(500 * $0.cells / 16) }, \.inverterOffset,
+                    "added to the charge voltage for an inverter that measures too high, pack level"),
+            ]
+        case .soc:
+            [
+                .quantity(
+                    "cap_before_full", .percentage, "%", per: 100, { _ in 9500...9900 }, \.socCapBeforeFull,
+                    "highest state of charge that is shown before the battery is proven full"),
+                .flag("coulomb_counter", \.coulombCounter, "count the charge ourselves instead of believing the BMS"),
+            ]
+        case .requests:
+            [
+                .flag(
+                    "force_charge", \.forceChargeRequests, "ask the inverter to charge from the grid when nearly empty"),
+                .flag(
+                    "full_charge", \.fullChargeRequest,
+                    "ask the inverter for a full charge when the last one is long ago"),
+            ]
+        case .safety:
+            [
+                .quantity(
+                    "hold", .duration, "s", { _ in 5000...30_000 }, \.hold,
+                    "silence of the BMS after which its limits begin to fall"),
+                .quantity(
+                    "zero", .duration, "s", { _ in 10_000...60_000 }, \.zero,
+                    "silence of the BMS after which its limits are 0"),
+                .choice(
+                    "discharge_disobeyed", ["warn": .warn, "cut": .cut], \.obeyDischargeAction,
+                    "what happens when the inverter draws more than it may"),
+                .flag(
+                    "charge_disobeyed_sets_protection", \.obeyProtectsByBit,
+                    "set the protection bit when the inverter charges more than it may"),
+                .flag(
+                    "wire_resistance_stops", \.wireResistanceStops,
+                    "a balance wire fault of the BMS stops charge and discharge"),
+            ]
+        case .inverterBehaviour:
+            [
+                .quantity(
+                    "zero_current", .current, "A", { _ in 0...100 }, \.inverter.zeroCurrent,
+                    "what this inverter takes for zero; 0.1 A for one that ignores 0"),
+                .flag(
+                    "lowers_voltage_when_blocked", \.inverter.lowersVoltageWhenBlocked,
+                    "lower the charge voltage while charging is blocked, for chargers that ignore the current limit"),
+                .flag(
+                    "protection_cuts_output", \.inverter.protectionCutsOutput,
+                    "a protection bit makes it switch its output off; then only warnings are sent while discharge is allowed"
+                ),
+                .flag("has_soc_cut_off", \.inverter.hasSoCCutOff, "it shuts down by state of charge"),
+                .flag(
+                    "disables_charge_in_rest", \.inverter.disablesChargeInRest,
+                    "withdraw the charge permission in the rest phase"),
+                .flag(
+                    "full_request_ends_at_97", \.inverter.fullRequestReleasesAt97,
+                    "end the request for a full charge at 97 % instead of at full"),
+                .flag(
+                    "silent_when_lost", \.inverter.silentWhenLost,
+                    "send nothing instead of zero limits when the BMS is lost"),
+            ]
+        }
+    }
+}
+
+/// Allowed voltages per cell and temperatures, by chemistry. The LFP row is charge-control.md §2; NMC and LTO are set by the
+/// same distances to their presets. The highest bulk voltage keeps 50 mV to the highest over-voltage setting that is allowed.
+struct CellRanges {
+    let bulk, float, rebulk, empty, dischargeVoltage: ClosedRange<Int64>
+    let cold, coldAgain: ClosedRange<Int64>
+
+    init(_ chemistry: Chemistry) {
+        switch chemistry {
+        case .lfp:
+            (bulk, float, rebulk) = (3400...3600, 3300...3600, 3200...3580)
+            (empty, dischargeVoltage, cold, coldAgain) = (2600...3100, 2500...3280, 0...150, 10...200)
+        case .nmc:
+            (bulk, float, rebulk) = (3930...4150, 3900...4150, 3600...4130)
+            (empty, dischargeVoltage, cold, coldAgain) = (2800...3300, 2800...3900, 0...150, 10...200)
+        case .lto:
+            (bulk, float, rebulk) = (2580...2800, 2450...2800, 2300...2780)
+            (empty, dischargeVoltage, cold, coldAgain) = (1700...2200, 1700...2400, -200...150, -190...200)
+        }
+    }
+}

@@ -1,0 +1,334 @@
+import Battery
+import BridgeEngine
+import ChargeControl
+import Foundation
+import LinuxIO
+import Yams
+
+/// Reads a configuration file into what the control process needs, or says everything that is wrong with it.
+///
+/// Nothing is guessed: an unknown key, a wrong unit, a value out of range or a contradiction refuses the file as a whole
+/// (charge-control.md §2).
+struct ConfigurationReader {
+    /// What the owner should know although the file is good.
+    private(set) var hints: [String] = []
+    private var problems: [ConfigurationProblem] = []
+    /// Where each key stands, and its text, for problems that concern several keys.
+    private var places: [String: (mark: Mark?, text: String)] = [:]
+
+    /// - Throws: all problems at once, in the order of the file.
+    static func read(_ yaml: String) throws(ConfigurationRefused) -> (
+        configuration: GatewayConfiguration, hints: [String]
+    ) {
+        var reader = ConfigurationReader()
+        let configuration = reader.configuration(from: yaml)
+        guard let configuration, reader.problems.isEmpty else {
+            throw ConfigurationRefused(
+                problems: reader.problems.enumerated()
+                    .sorted { ($0.element.line, $0.offset) < ($1.element.line, $1.offset) }.map(\.element))
+        }
+        return (configuration, reader.hints)
+    }
+
+    private mutating func configuration(from yaml: String) -> GatewayConfiguration? {
+        guard let root = root(of: yaml) else { return nil }
+        let sections = ["battery", "bms", "inverter", "files"] + ControlSection.allCases.map(\.rawValue)
+        let nodes = children(of: root, path: "", known: sections)
+
+        var kind = BatteryKind()
+        if let battery = require("battery", in: nodes) {
+            read(battery, "battery", BatteryKind.settings, required: ["chemistry", "cells"], kind: kind, into: &kind)
+        }
+        var control = ControlConfiguration(chemistry: kind.chemistry)
+        control.cellsInSeries = Int32(kind.cells)
+        for section in ControlSection.allCases {
+            guard let node = nodes[section.rawValue] else { continue }
+            read(node, section.rawValue, section.settings, kind: kind, into: &control)
+        }
+        lowerPresets(&control)
+
+        let packs = require("bms", in: nodes).map { readList($0, "bms", atMost: 16) { $0.readBMS($1, $2, kind) } } ?? []
+        let inverters =
+            require("inverter", in: nodes).map {
+                readList($0, "inverter", atMost: 2) { $0.readInverter($1, $2, kind) }
+            } ?? []
+        var files = FileEntry()
+        if let node = nodes["files"] { read(node, "files", FileEntry.settings, kind: kind, into: &files) }
+
+        for pack in packs { control.packs.append(pack.pack) }
+        var bridge = BridgeConfiguration(control: control)
+        for (index, pack) in packs.enumerated() {
+            var port = pack.port
+            port.firstPack = UInt8(index)
+            port.addresses.append(0)
+            bridge.bmsPorts.append(port)
+        }
+        for inverter in inverters { bridge.inverterPorts.append(inverter.port) }
+        let configuration = GatewayConfiguration(
+            bmsLines: packs.map(\.line), inverterBuses: inverters.map(\.bus), stateDirectory: files.state,
+            linkSocket: files.link, bridge: bridge)
+        checkContradictions(in: configuration)
+        return configuration
+    }
+
+    private mutating func readBMS(_ node: Node, _ path: String, _ kind: BatteryKind) -> BMSEntry {
+        var entry = BMSEntry()
+        read(
+            node, path, BMSEntry.settings, required: ["protocol", "port"], subsections: ["pack"], kind: kind,
+            into: &entry)
+        if case .mapping(let mapping) = node, let pack = mapping["pack"] {
+            read(pack, "\(path).pack", PackConfiguration.settings, kind: kind, into: &entry.pack)
+        }
+        entry.pack.pollInterval = entry.port.pace.interval
+        return entry
+    }
+
+    private mutating func readInverter(_ node: Node, _ path: String, _ kind: BatteryKind) -> InverterEntry {
+        var entry = InverterEntry()
+        read(node, path, InverterEntry.settings, required: ["dialect", "port"], kind: kind, into: &entry)
+        return entry
+    }
+
+    /// Amendment 27: an absent float or rebulk voltage takes the preset, lowered where the preset would break the order.
+    private func lowerPresets(_ control: inout ControlConfiguration) {
+        if places["charge.float"] == nil { control.float = min(control.float, control.bulk - 20) }
+        if places["charge.rebulk"] == nil { control.rebulk = min(control.rebulk, control.float - 50) }
+    }
+
+    // MARK: Walking the file
+
+    private mutating func root(of yaml: String) -> Node? {
+        do {
+            guard let node = try Yams.compose(yaml: yaml) else {
+                problems.append(problem("", nil, nil, "the file is empty", allowed: nil))
+                return nil
+            }
+            return node
+        } catch let error as YamlError {
+            problems.append(syntaxProblem(error))
+        } catch {
+            problems.append(problem("", nil, nil, "the file cannot be read: \(error)", allowed: nil))
+        }
+        return nil
+    }
+
+    private func syntaxProblem(_ error: YamlError) -> ConfigurationProblem {
+        switch error {
+        case .scanner(_, let text, let mark, _), .parser(_, let text, let mark, _), .composer(_, let text, let mark, _):
+            problem("", mark, nil, "this is no YAML: \(text)", allowed: nil)
+        case .duplicatedKeysInMapping(let names, let context):
+            problem(
+                names.joined(separator: ", "), context.mark, nil, "stands twice in the same section", allowed: "once")
+        default:
+            problem("", nil, nil, "this is no YAML: \(error)", allowed: nil)
+        }
+    }
+
+    /// The values of a mapping by key; unknown keys are problems.
+    private mutating func children(of node: Node, path: String, known: [String]) -> [String: Node] {
+        guard case .mapping(let mapping) = node else {
+            let what = path.isEmpty ? "the file" : "this"
+            problems.append(
+                problem(
+                    path, node.mark, node.scalar?.string, "\(what) must be a list of `key: value` lines",
+                    allowed: known.joined(separator: ", ")))
+            return [:]
+        }
+        var result: [String: Node] = [:]
+        for (key, value) in mapping {
+            let name = key.scalar?.string ?? ""
+            let full = path.isEmpty ? name : "\(path).\(name)"
+            if known.contains(name) {
+                result[name] = value
+                places[full] = (key.mark, value.scalar?.string ?? "")
+            } else {
+                let suggestion = closest(to: name, among: known).map { "; did you mean \"\($0)\"?" } ?? ""
+                problems.append(
+                    problem(
+                        full, key.mark, value.scalar?.string, "there is no such key" + suggestion,
+                        allowed: known.joined(separator: ", ")))
+            }
+        }
+        return result
+    }
+
+    private mutating func require(_ section: String, in nodes: [String: Node]) -> Node? {
+        if nodes[section] == nil {
+            problems.append(problem(section, nil, nil, "this section is missing", allowed: nil))
+        }
+        return nodes[section]
+    }
+
+    /// A list of mappings, or one mapping where a list has a single element.
+    private mutating func readList<Entry>(
+        _ node: Node, _ path: String, atMost limit: Int, _ read: (inout ConfigurationReader, Node, String) -> Entry
+    ) -> [Entry] {
+        guard case .sequence(let sequence) = node else { return [read(&self, node, path)] }
+        if sequence.isEmpty || sequence.count > limit {
+            problems.append(
+                problem(
+                    path, node.mark, nil, "this list has \(sequence.count) entries", allowed: "1 to \(limit) entries"))
+            return []
+        }
+        return sequence.enumerated().map { read(&self, $0.element, "\(path)[\($0.offset + 1)]") }
+    }
+
+    private mutating func read<Target>(
+        _ node: Node, _ path: String, _ settings: [Setting<Target>], required: [String] = [],
+        subsections: [String] = [],
+        kind: BatteryKind, into target: inout Target
+    ) {
+        let values = children(of: node, path: path, known: settings.map(\.name) + subsections)
+        for setting in settings {
+            let full = "\(path).\(setting.name)"
+            guard let value = values[setting.name] else {
+                if required.contains(setting.name) {
+                    problems.append(
+                        problem(full, node.mark, nil, "this key is missing", allowed: setting.allowed(kind)))
+                }
+                continue
+            }
+            guard let scalar = value.scalar else {
+                problems.append(
+                    problem(full, value.mark, nil, "a single value is expected here", allowed: setting.allowed(kind)))
+                continue
+            }
+            if scalar.string.isEmpty || scalar.string == "~" || scalar.string == "null" {
+                problems.append(problem(full, value.mark, nil, "has no value", allowed: setting.allowed(kind)))
+                continue
+            }
+            do throws(Quantity.Refusal) {
+                try setting.read(scalar.string, kind, &target)
+            } catch {
+                problems.append(
+                    problem(
+                        full, value.mark, scalar.string, "\"\(scalar.string)\" \(error.reason)",
+                        allowed: setting.allowed(kind)))
+            }
+        }
+    }
+
+    private func problem(
+        _ key: String, _ mark: Mark?, _ value: String?, _ message: String, allowed: String?
+    ) -> ConfigurationProblem {
+        ConfigurationProblem(
+            key: key, line: mark?.line ?? 0, column: mark?.column ?? 0, value: value, message: message, allowed: allowed
+        )
+    }
+}
+
+// MARK: Contradictions between keys
+
+extension ConfigurationReader {
+    private mutating func checkContradictions(in configuration: GatewayConfiguration) {
+        checkVoltages(configuration.bridge.control)
+        checkTimes(configuration)
+        checkPorts(configuration)
+        checkReserve(configuration.bridge.control)
+        hint(about: configuration.bridge.control)
+    }
+
+    private mutating func checkVoltages(_ control: ControlConfiguration) {
+        let volts = { (cell: Millivolts) in Quantity.voltage.text(for: Int64(cell), in: "V") }
+        if control.float > control.bulk {
+            contradiction(
+                "charge.float", with: "charge.bulk", "is above charge.bulk (\(volts(control.bulk)))",
+                "at most \(volts(control.bulk))")
+        }
+        if control.rebulk > control.float - 20 {
+            contradiction(
+                "charge.rebulk", with: "charge.float", "leaves no 20 mV to charge.float (\(volts(control.float)))",
+                "at most \(volts(control.float - 20))")
+        }
+        if control.userDischargeVoltage >= control.rebulk {
+            contradiction(
+                "limits.discharge_voltage", with: "charge.rebulk",
+                "is not below charge.rebulk (\(volts(control.rebulk)))", "less than \(volts(control.rebulk))")
+        }
+        if control.coldReallow <= control.coldZero {
+            let degrees = Quantity.temperature.text(for: Int64(control.coldZero), in: "°C")
+            contradiction(
+                "limits.charge_again_at", with: "limits.no_charge_below",
+                "is not above limits.no_charge_below (\(degrees))", "more than \(degrees)")
+        }
+    }
+
+    private mutating func checkTimes(_ configuration: GatewayConfiguration) {
+        let control = configuration.bridge.control
+        let seconds = { (time: Milliseconds) in Quantity.duration.text(for: time, in: "s") }
+        if control.zero < control.hold + 5000 {
+            contradiction(
+                "safety.zero", with: "safety.hold", "is less than 5 s after safety.hold (\(seconds(control.hold)))",
+                "at least \(seconds(control.hold + 5000))")
+        }
+        for index in 0..<configuration.bridge.bmsPorts.count
+        where configuration.bridge.bmsPorts[index].pace.interval * 3 > control.hold {
+            contradiction(
+                key("bms", index, "poll"), with: "safety.hold",
+                "is so slow that three missed answers are more than safety.hold (\(seconds(control.hold)))",
+                "at most \(seconds(control.hold / 3))")
+        }
+    }
+
+    private mutating func checkPorts(_ configuration: GatewayConfiguration) {
+        var used: [String: String] = [:]
+        for (index, line) in configuration.bmsLines.enumerated() where !line.path.isEmpty {
+            claim(line.path, by: key("bms", index, "port"), in: &used)
+        }
+        for (index, bus) in configuration.inverterBuses.enumerated() {
+            if case .slcan(let path, _, _) = bus {
+                claim(path, by: key("inverter", index, "port"), in: &used)
+            } else {
+                claim(bus.description, by: key("inverter", index, "port"), in: &used)
+            }
+        }
+        var shares: Int32 = 0
+        for index in 0..<configuration.bridge.inverterPorts.count {
+            shares += configuration.bridge.inverterPorts[index].sharePerMille
+        }
+        if shares > 1000 {
+            contradiction(
+                key("inverter", configuration.bridge.inverterPorts.count - 1, "share"), with: nil,
+                "makes the shares of all inverters more than the bank has", "shares that add up to at most 100 %")
+        }
+    }
+
+    private mutating func claim(_ device: String, by key: String, in used: inout [String: String]) {
+        if let other = used[device] {
+            return contradiction(key, with: other, "is already used by \(other)", "another port")
+        }
+        used[device] = key
+    }
+
+    private mutating func checkReserve(_ control: ControlConfiguration) {
+        if let reserve = control.socReserve, let ceiling = control.socCeiling, reserve > ceiling - 1000 {
+            contradiction(
+                "limits.soc_reserve", with: "limits.soc_ceiling", "leaves less than 10 % to limits.soc_ceiling",
+                "at least 10 % below the ceiling")
+        }
+    }
+
+    private mutating func hint(about control: ControlConfiguration) {
+        for (key, current, verb) in [
+            ("charge", control.userCharge, "charged"), ("discharge", control.userDischarge, "discharged"),
+        ]
+        where current == 0 {
+            hints.append("limits.\(key) is 0 A, the factory setting: nothing will be \(verb) until you set it")
+        }
+    }
+
+    /// `bms[2].poll`, or `inverter.share` where there is no list.
+    private func key(_ section: String, _ index: Int, _ name: String) -> String {
+        let plain = "\(section).\(name)"
+        return places[plain] != nil || places["\(section)[1].port"] == nil ? plain : "\(section)[\(index + 1)].\(name)"
+    }
+
+    /// A contradiction, shown at `key` where it stands in the file, else at its section. What a wrong value contradicts says
+    /// nothing, so neither key may have a problem of its own.
+    private mutating func contradiction(_ key: String, with other: String?, _ message: String, _ allowed: String) {
+        if problems.contains(where: { $0.key == key || $0.key == other }) { return }
+        let place = places[key] ?? places[String(key.prefix(while: { $0 != "." && $0 != "[" }))]
+        let subject = places[key].map { "\"\($0.text)\" " } ?? "the preset "
+        problems.append(problem(key, place?.mark, places[key]?.text, subject + message, allowed: allowed))
+    }
+}

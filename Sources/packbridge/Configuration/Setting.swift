@@ -1,0 +1,91 @@
+import Battery
+
+/// What the allowed ranges of other settings depend on; read first.
+struct BatteryKind {
+    var chemistry = Chemistry.lfp
+    var cells: Int64 = 16
+}
+
+/// One key of the configuration file: its name, what it means, what it may hold and where it goes.
+///
+/// The tables in `ConfigurationKeys.swift` are the only place that knows a key; reading, checking, suggestions and
+/// `packbridge check --keys` walk them.
+struct Setting<Target> {
+    let name: String
+    /// One sentence for the owner.
+    let meaning: String
+    /// The allowed values for this battery, as text.
+    let allowed: (BatteryKind) -> String
+    /// Puts the text into the target. Throws what is wrong with it.
+    let read: (String, BatteryKind, inout Target) throws(Quantity.Refusal) -> Void
+
+    /// A number with a unit.
+    /// - Parameter unit: that of a plain number, also used in messages.
+    /// - Parameter per: base units of `quantity` in one unit of the target, when they differ.
+    static func quantity<Value: FixedWidthInteger>(
+        _ name: String, _ quantity: Quantity, _ unit: String, per step: Int64 = 1,
+        _ range: @escaping (BatteryKind) -> ClosedRange<Int64>, _ field: WritableKeyPath<Target, Value>,
+        _ meaning: String
+    ) -> Setting {
+        number(name, quantity, unit, step, range, meaning) { value, target in target[keyPath: field] = Value(value) }
+    }
+
+    /// A number with a unit that may be left out.
+    static func quantity<Value: FixedWidthInteger>(
+        _ name: String, _ quantity: Quantity, _ unit: String, per step: Int64 = 1,
+        _ range: @escaping (BatteryKind) -> ClosedRange<Int64>, _ field: WritableKeyPath<Target, Value?>,
+        _ meaning: String
+    ) -> Setting {
+        number(name, quantity, unit, step, range, meaning) { value, target in target[keyPath: field] = Value(value) }
+    }
+
+    private static func number(
+        _ name: String, _ quantity: Quantity, _ unit: String, _ step: Int64,
+        _ range: @escaping (BatteryKind) -> ClosedRange<Int64>, _ meaning: String,
+        _ store: @escaping (Int64, inout Target) -> Void
+    ) -> Setting {
+        func text(_ value: Int64) -> String { quantity.text(for: value, in: unit) }
+        return Setting(
+            name: name, meaning: meaning,
+            allowed: { kind in "\(text(range(kind).lowerBound)) to \(text(range(kind).upperBound))" },
+            read: { written, kind, target throws(Quantity.Refusal) in
+                let value = try quantity.read(written, plainUnit: unit)
+                let range = range(kind)
+                if value < range.lowerBound { throw Quantity.Refusal(reason: "is too low") }
+                if value > range.upperBound { throw Quantity.Refusal(reason: "is too high") }
+                if value % step != 0 { throw Quantity.Refusal(reason: "must be a whole multiple of \(text(step))") }
+                store(value / step, &target)
+            })
+    }
+
+    /// One word out of a list.
+    static func choice<Value>(
+        _ name: String, _ values: KeyValuePairs<String, Value>, _ field: WritableKeyPath<Target, Value>,
+        _ meaning: String
+    ) -> Setting {
+        let names = values.map(\.key)
+        return Setting(
+            name: name, meaning: meaning, allowed: { _ in names.joined(separator: ", ") },
+            read: { written, _, target throws(Quantity.Refusal) in
+                guard let value = values.first(where: { $0.key == written })?.value else {
+                    let suggestion = closest(to: written, among: names).map { "; did you mean \"\($0)\"?" } ?? ""
+                    throw Quantity.Refusal(reason: "is not known" + suggestion)
+                }
+                target[keyPath: field] = value
+            })
+    }
+
+    static func flag(_ name: String, _ field: WritableKeyPath<Target, Bool>, _ meaning: String) -> Setting {
+        choice(name, ["true": true, "false": false], field, meaning)
+    }
+
+    /// Free text that `parse` judges.
+    static func text(
+        _ name: String, allowed: String, _ meaning: String,
+        _ parse: @escaping (String, inout Target) throws(Quantity.Refusal) -> Void
+    ) -> Setting {
+        Setting(
+            name: name, meaning: meaning, allowed: { _ in allowed },
+            read: { written, _, target throws(Quantity.Refusal) in try parse(written, &target) })
+    }
+}
