@@ -21,7 +21,7 @@ public typealias Milliseconds = Int64
 ///
 /// The core never reads a clock; every call is given the present instant. Wall-clock time is not an input to any limit
 /// (failsafe.md §8).
-public struct Instant: Equatable, Comparable, Sendable {
+public struct Instant: Equatable, Comparable, Sendable, BitwiseCopyable {
     public var milliseconds: Milliseconds
 
     public init(milliseconds: Milliseconds) {

@@ -3,67 +3,241 @@ import ChargeControl
 import InverterDialects
 import JKBMS
 
-/// What became of a CAN frame that the engine handed out.
-public enum CANSendResult: UInt8, Equatable, Sendable, BitwiseCopyable {
-    /// Accepted by the driver or adapter.
-    case queued
-    /// The queue is full (ENOBUFS): try later, nothing was sent.
-    case busy
-    /// The port is down, unplugged or bus-off.
-    case down
-}
-
-/// State of one CAN port as its driver reports it.
-public enum CANBusState: UInt8, Equatable, Sendable, BitwiseCopyable {
-    case closed, active, warning, passive, busOff
-}
-
-/// Where the engine's actions go: the event loop of the gateway, the boards of the firmware, the simulator.
-public protocol EnginePorts {
-    mutating func transmit(_ bytes: Span<UInt8>, onBMSPort port: Int)
-    mutating func transmit(_ frame: CANFrame, onInverterPort port: Int) -> CANSendResult
-    /// The controller went bus-off and its back-off has passed: restart it (failsafe.md §6, amendment 13).
-    mutating func restartBus(inverterPort port: Int)
-    /// No byte for 30 s: close and open the port again (failsafe.md §7).
-    mutating func reopen(bmsPort port: Int)
-    /// Bytes of the Link protocol for `serve`. May be dropped by the receiver, never waits.
-    mutating func publish(_ message: Span<UInt8>)
-    /// A new image of the persisted record, CRC included; written to the older of two slots.
-    mutating func persist(_ image: Span<UInt8>)
-}
-
 /// The whole bridge without I/O: events in, actions out through `EnginePorts`.
 ///
 /// It reads no clock and opens nothing. Every call is given the present instant; `wake` says when it wants to be called next.
+/// The same engine runs in the gateway, in the firmware, in the simulator and under the fuzzer (design §1.1).
 public struct Engine: Sendable {
-    public private(set) var controller: Controller
     public let configuration: BridgeConfiguration
+    public internal(set) var controller: Controller
+
+    var bmsPorts: InlineArray<16, BMSPort>
+    var inverterPorts: InlineArray<2, InverterPort>
+    var readings = InlineArray<16, LastReading>(repeating: LastReading())
+    var events = EventLog()
+    var seen = SeenState()
+    let started: Instant
+    /// The 1 Hz evaluation (amendment 26).
+    var nextTick: Instant
+    var link = LinkState()
+
+    static let tickPeriod: Milliseconds = 1000
 
     /// - Parameter record: what was persisted, when one of the two slots had a good checksum.
+    /// - Precondition: `configuration.control.problems()` is empty.
     public init(configuration: BridgeConfiguration, record: ControlRecord?, at now: Instant) {
         self.configuration = configuration
         controller = Controller(configuration: configuration.control, record: record, at: now)
+        bmsPorts = InlineArray { i in
+            BMSPort(i < configuration.bmsPorts.count ? configuration.bmsPorts[i] : BMSPortConfiguration())
+        }
+        inverterPorts = InlineArray { i in
+            InverterPort(i < configuration.inverterPorts.count ? configuration.inverterPorts[i] : InverterPortConfiguration())
+        }
+        started = now
+        nextTick = now
+        log(.started, b: record == nil ? 0 : 1, at: now)
     }
 
+    // MARK: events
+
+    /// Bytes from a BMS line.
     public mutating func received<Ports: EnginePorts>(
         _ bytes: Span<UInt8>, onBMSPort port: Int, at now: Instant, ports: inout Ports
-    ) {}
+    ) {
+        bmsPorts[port].counters.bytes &+= UInt64(bytes.count)
+        bmsPorts[port].lastByte = now
+        let needsTick = withLine(port, ports: &ports) { session, line in session.receive(bytes, at: now, on: &line) }
+        if needsTick { evaluate(at: now, ports: &ports) }
+    }
 
     /// The serial port was opened (true) or lost (false).
-    public mutating func bmsPort<Ports: EnginePorts>(_ port: Int, isOpen: Bool, at now: Instant, ports: inout Ports) {}
+    public mutating func bmsPort<Ports: EnginePorts>(_ port: Int, isOpen: Bool, at now: Instant, ports: inout Ports) {
+        if bmsPorts[port].isOpen == isOpen { return }
+        bmsPorts[port].isOpen = isOpen
+        bmsPorts[port].lastByte = now
+        bmsPorts[port].nextWake = now
+        // A new line starts with a new session: half a frame from before means nothing now.
+        if isOpen { bmsPorts[port].restartSession() }
+        publish(log(.bmsPort, pack: UInt8(port), a: isOpen ? 1 : 0, at: now), ports: &ports)
+    }
 
+    /// A frame from the inverter's side of a CAN port.
     public mutating func received<Ports: EnginePorts>(
         _ frame: CANFrame, onInverterPort port: Int, at now: Instant, ports: inout Ports
-    ) {}
+    ) {
+        inverterPorts[port].received(frame, at: now)
+        noteHeartbeat(port, at: now, ports: &ports)
+    }
 
+    /// The driver of a CAN port reports another state.
     public mutating func inverterPort<Ports: EnginePorts>(
         _ port: Int, state: CANBusState, at now: Instant, ports: inout Ports
-    ) {}
+    ) {
+        let old = inverterPorts[port].state
+        if old == state { return }
+        inverterPorts[port].changed(to: state, at: now)
+        publish(
+            log(.inverterBus, pack: UInt8(port), a: Int32(old.rawValue), b: Int32(state.rawValue), at: now), ports: &ports)
+        _ = wakeInverterPort(port, at: now, ports: &ports)
+    }
 
-    /// Bytes of the Link protocol from `serve`: commands.
-    public mutating func receivedLink<Ports: EnginePorts>(_ bytes: Span<UInt8>, at now: Instant, ports: inout Ports) {}
-
-    /// Time has passed.
+    /// Time has passed: polls, evaluates, sends what is due.
     /// - Returns: when to call again at the latest.
-    public mutating func wake<Ports: EnginePorts>(at now: Instant, ports: inout Ports) -> Instant { now + 1000 }
+    public mutating func wake<Ports: EnginePorts>(at now: Instant, ports: inout Ports) -> Instant {
+        for port in 0..<configuration.bmsPorts.count where bmsPorts[port].isOpen {
+            wakeBMSPort(port, at: now, ports: &ports)
+        }
+        if now >= nextTick {
+            // Keep the rhythm; after a pause start afresh instead of catching up.
+            nextTick = now.since(nextTick) < Self.tickPeriod ? nextTick + Self.tickPeriod : now + Self.tickPeriod
+            evaluate(at: now, ports: &ports)
+            publishSnapshot(at: now, ports: &ports)
+        }
+        var next = nextTick
+        for port in 0..<configuration.bmsPorts.count where bmsPorts[port].isOpen {
+            next = min(next, bmsPorts[port].nextWake)
+        }
+        for port in 0..<configuration.inverterPorts.count {
+            noteHeartbeat(port, at: now, ports: &ports)
+            if let due = wakeInverterPort(port, at: now, ports: &ports) { next = min(next, due) }
+        }
+        return max(next, now + 1)
+    }
+
+    // MARK: BMS lines
+
+    /// Runs `body` with the session of a line and a place for what it reports.
+    /// - Returns: true when the control logic has to look at once.
+    private mutating func withLine<Ports: EnginePorts>(
+        _ port: Int, ports: inout Ports, _ body: (inout BMSSession, inout LineEvents<Ports>) -> Void
+    ) -> Bool {
+        let configuration = bmsPorts[port].configuration
+        let counters = bmsPorts[port].counters
+        var session = bmsPorts[port].session
+        var needsTick = false
+        var counted = counters
+        withUnsafeMutablePointer(to: &controller) { controller in
+            withUnsafeMutablePointer(to: &readings) { readings in
+                withUnsafeMutablePointer(to: &ports) { ports in
+                    var line = LineEvents(
+                        port: port, configuration: configuration, controller: controller, readings: readings, ports: ports,
+                        counters: counters)
+                    body(&session, &line)
+                    needsTick = line.needsTick
+                    counted = line.counters
+                }
+            }
+        }
+        bmsPorts[port].session = session
+        bmsPorts[port].counters = counted
+        return needsTick
+    }
+
+    private mutating func wakeBMSPort<Ports: EnginePorts>(_ port: Int, at now: Instant, ports: inout Ports) {
+        bmsPorts[port].setFast(!controller.output.mayTransmit)
+        if now >= bmsPorts[port].nextWake {
+            var next = now
+            let needsTick = withLine(port, ports: &ports) { session, line in next = session.wake(at: now, on: &line) }
+            bmsPorts[port].nextWake = next
+            if needsTick { evaluate(at: now, ports: &ports) }
+        }
+        if now.since(bmsPorts[port].lastByte) >= BMSPort.silenceBeforeReopen {
+            bmsPorts[port].lastByte = now
+            bmsPorts[port].counters.reopens &+= 1
+            publish(log(.bmsReopened, pack: UInt8(port), at: now), ports: &ports)
+            ports.reopen(bmsPort: port)
+        }
+    }
+
+    // MARK: control and inverter
+
+    /// One evaluation of the control logic; what became tighter goes out at once.
+    private mutating func evaluate<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
+        controller.tick(at: now)
+        noteChanges(at: now, ports: &ports)
+        for port in 0..<configuration.inverterPorts.count {
+            if controller.output.mayTransmit && controller.output.tightened {
+                inverterPorts[port].tighten(to: controller.output.report, port: port, at: now, ports: &ports)
+            }
+        }
+        persistIfDue(at: now, ports: &ports)
+    }
+
+    private mutating func wakeInverterPort<Ports: EnginePorts>(_ port: Int, at now: Instant, ports: inout Ports) -> Instant? {
+        inverterPorts[port].wake(
+            report: controller.output.report, mayTransmit: controller.output.mayTransmit, port: port, at: now, ports: &ports)
+    }
+
+    private mutating func noteHeartbeat<Ports: EnginePorts>(_ port: Int, at now: Instant, ports: inout Ports) {
+        let isFresh = inverterPorts[port].isHeartbeatFresh(at: now)
+        if isFresh == seen.heartbeat[port] { return }
+        seen.heartbeat[port] = isFresh
+        publish(log(.heartbeat, pack: UInt8(port), a: isFresh ? 1 : 0, at: now), ports: &ports)
+    }
+
+    /// Turns differences between two evaluations into events.
+    private mutating func noteChanges<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
+        if controller.output.phase != seen.phase {
+            publish(
+                log(.phase, a: Int32(seen.phase.rawValue), b: Int32(controller.output.phase.rawValue), at: now), ports: &ports)
+            seen.phase = controller.output.phase
+        }
+        if controller.output.mayTransmit && !seen.mayTransmit {
+            publish(log(.transmitting, at: now), ports: &ports)
+        }
+        seen.mayTransmit = controller.output.mayTransmit
+        let warnings = controller.output.warnings.rawValue
+        if warnings != seen.warnings {
+            publish(
+                log(
+                    .warnings, a: Int32(bitPattern: warnings & ~seen.warnings), b: Int32(bitPattern: seen.warnings & ~warnings),
+                    at: now), ports: &ports)
+            seen.warnings = warnings
+        }
+        for pack in 0..<controller.output.packs.count {
+            let state = controller.output.packs[pack].state
+            if state != seen.packStates[pack] {
+                publish(
+                    log(
+                        .packState, pack: UInt8(pack + 1), a: Int32(seen.packStates[pack].rawValue), b: Int32(state.rawValue),
+                        at: now), ports: &ports)
+                seen.packStates[pack] = state
+            }
+            let alarms = controller.output.packs[pack].alarms.rawValue
+            if alarms != seen.packAlarms[pack] {
+                publish(
+                    log(
+                        .packAlarms, pack: UInt8(pack + 1), a: Int32(bitPattern: alarms & ~seen.packAlarms[pack]),
+                        b: Int32(bitPattern: seen.packAlarms[pack] & ~alarms), at: now), ports: &ports)
+                seen.packAlarms[pack] = alarms
+            }
+        }
+    }
+
+    @discardableResult
+    mutating func log(
+        _ kind: EngineEventKind, pack: UInt8 = 0, a: Int32 = 0, b: Int32 = 0, at now: Instant
+    ) -> EngineEvent {
+        var event = EngineEvent()
+        event.at = now
+        event.kind = kind
+        event.pack = pack
+        event.a = a
+        event.b = b
+        return events.append(event)
+    }
+
+    private mutating func persistIfDue<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
+    }
+}
+
+/// What the last evaluation looked like, to notice changes.
+struct SeenState: Sendable {
+    var phase = Phase.initial
+    var mayTransmit = false
+    var warnings: UInt32 = 0
+    var packStates = InlineArray<16, PackState>(repeating: .absent)
+    var packAlarms = InlineArray<16, UInt32>(repeating: 0)
+    var heartbeat = InlineArray<2, Bool>(repeating: false)
 }

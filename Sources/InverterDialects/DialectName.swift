@@ -31,6 +31,14 @@ public enum DialectName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyab
         }
     }
 
+    /// See `InverterDialect.carriesLimits`.
+    public func carriesLimits(_ frame: CANFrame) -> Bool {
+        switch self {
+        case .pylontech: PylontechCAN.carriesLimits(frame)
+        case .growatt: GrowattCAN.carriesLimits(frame)
+        }
+    }
+
     /// See `InverterDialect.signals`.
     public func signals(_ visit: (Signal) -> Void) {
         switch self {

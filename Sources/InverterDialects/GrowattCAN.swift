@@ -47,6 +47,11 @@ public enum GrowattCAN: InverterDialect {
         frames.append(CANFrame(id: 0x321, length: 8))
     }
 
+    /// Limits with the output bits, and the enable and force-charge bits.
+    public static func carriesLimits(_ frame: CANFrame) -> Bool {
+        frame.id == 0x311 || frame.id == 0x319
+    }
+
     /// The document prints the payload 11 22 33 44 55 66 77 88 beside the word "decimal"; any payload counts.
     public static func isHeartbeat(_ frame: CANFrame) -> Bool {
         frame.id == 0x301

@@ -17,6 +17,17 @@ public protocol InverterDialect {
     /// zeros, some a clock, some their measurements (pylontech-can.md §0x305).
     static func isHeartbeat(_ frame: CANFrame) -> Bool
 
+    /// True for the frames that say how much may flow: they go out at once when a limit tightens and are never dropped when the
+    /// transmit queue is full (failsafe.md §6).
+    static func carriesLimits(_ frame: CANFrame) -> Bool
+
     /// Shows every signal of every frame of the dialect, both directions. The DBC file says the same (tested).
     static func signals(_ visit: (Signal) -> Void)
+}
+
+extension InverterDialect {
+    /// 0x351 and 0x35C in every relative of Pylontech's dialect.
+    public static func carriesLimits(_ frame: CANFrame) -> Bool {
+        frame.id == 0x351 || frame.id == 0x35C
+    }
 }

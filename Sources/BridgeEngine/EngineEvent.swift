@@ -1,0 +1,73 @@
+import Battery
+import ChargeControl
+
+/// Something worth remembering that is not a measured value. Raw values travel in the Link protocol: append, never renumber.
+public enum EngineEventKind: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
+    /// a: number of recent boots; b: 1 when a persisted record was used.
+    case started = 0
+    /// a: old phase; b: new phase.
+    case phase = 1
+    /// pack; a: old state; b: new state.
+    case packState = 2
+    /// pack; a: bits that appeared; b: bits that went.
+    case packAlarms = 3
+    /// a: bits of `Warnings` that appeared; b: bits that went.
+    case warnings = 4
+    /// pack is the port; a: old state; b: new state.
+    case inverterBus = 5
+    /// pack is the port; a: 1 heard, 0 no longer heard.
+    case heartbeat = 6
+    /// pack is the port; a: 1 opened, 0 lost.
+    case bmsPort = 7
+    /// pack is the port: no byte for 30 s, opened again.
+    case bmsReopened = 8
+    /// The first set may be sent.
+    case transmitting = 9
+    /// a: identity of the command; b: 0 accepted, else the refusal + 1.
+    case command = 10
+}
+
+/// One event, numbered from 1. The host adds the wall clock.
+public struct EngineEvent: Equatable, Sendable, BitwiseCopyable {
+    public var number: UInt32 = 0
+    public var at = Instant(milliseconds: 0)
+    public var kind = EngineEventKind.started
+    public var pack: UInt8 = 0
+    public var a: Int32 = 0
+    public var b: Int32 = 0
+
+    public init() {}
+
+    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(&number)
+        coder.field(&at)
+        coder.field(choice: &kind)
+        coder.field(&pack)
+        coder.field(&a)
+        coder.field(&b)
+    }
+}
+
+/// The last events, so that a reader that was away can ask for what it missed.
+struct EventLog: Sendable {
+    static let capacity = 64
+    private var kept = InlineArray<64, EngineEvent>(repeating: EngineEvent())
+    private(set) var last: UInt32 = 0
+
+    mutating func append(_ event: EngineEvent) -> EngineEvent {
+        var numbered = event
+        last &+= 1
+        numbered.number = last
+        kept[Int(last % UInt32(Self.capacity))] = numbered
+        return numbered
+    }
+
+    /// The event with this number, when it is still kept.
+    func event(_ number: UInt32) -> EngineEvent? {
+        let candidate = kept[Int(number % UInt32(Self.capacity))]
+        return candidate.number == number && number > 0 ? candidate : nil
+    }
+
+    /// The oldest number still kept.
+    var oldest: UInt32 { last < UInt32(Self.capacity) ? 1 : last - UInt32(Self.capacity) + 1 }
+}

@@ -1,0 +1,30 @@
+import InverterDialects
+
+/// What became of a CAN frame that the engine handed out.
+public enum CANSendResult: UInt8, Equatable, Sendable, BitwiseCopyable {
+    /// Accepted by the driver or adapter.
+    case queued
+    /// The queue is full (ENOBUFS): try later, nothing was sent.
+    case busy
+    /// The port is down, unplugged or bus-off.
+    case down
+}
+
+/// State of one CAN port as its driver reports it.
+public enum CANBusState: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
+    case closed, active, warning, passive, busOff
+}
+
+/// Where the engine's actions go: the event loop of the gateway, the boards of the firmware, the simulator.
+public protocol EnginePorts {
+    mutating func transmit(_ bytes: Span<UInt8>, onBMSPort port: Int)
+    mutating func transmit(_ frame: CANFrame, onInverterPort port: Int) -> CANSendResult
+    /// The controller went bus-off and its back-off has passed: restart it (failsafe.md §6, amendment 13).
+    mutating func restartBus(inverterPort port: Int)
+    /// No byte for 30 s: close and open the port again (failsafe.md §7).
+    mutating func reopen(bmsPort port: Int)
+    /// Bytes of the Link protocol for `serve`. May be dropped by the receiver, never waits.
+    mutating func publish(_ message: Span<UInt8>)
+    /// A new image of the persisted record, CRC included; written to the older of two slots.
+    mutating func persist(_ image: Span<UInt8>)
+}

@@ -1,0 +1,191 @@
+import Battery
+import InverterDialects
+
+/// One CAN port towards an inverter: spreads the frames of a set over its cycle, sends at once when a limit tightens, supervises
+/// the heartbeat and brings the controller back after bus-off (failsafe.md §6, amendments 13 and 28).
+struct InverterPort: Sendable, BitwiseCopyable {
+    let configuration: InverterPortConfiguration
+    private(set) var state = CANBusState.closed
+    private(set) var counters = InverterPortCounters()
+    private(set) var lastHeartbeat: Instant?
+
+    /// The set on its way; frames before `next` have been handed out, and those marked in `sentEarly`.
+    private(set) var frames = FrameSet(filler: CANFrame(id: 0, length: 0))
+    private var next = 0
+    private var sentEarly: UInt32 = 0
+    /// When the present set began; nil while nothing may be sent.
+    private var setBegan: Instant?
+    private var nextFrameAt = Instant(milliseconds: 0)
+    private var restartAt: Instant?
+    private var restarts: Int32 = 0
+
+    /// Time without a heartbeat after which the inverter counts as unconfirmed. Deye is late by 3 s every two hours.
+    static let heartbeatTimeout: Milliseconds = 10_000
+    /// Pause before a frame is offered again that the full queue refused.
+    static let busyRetry: Milliseconds = 5
+    /// Bus-off back-off; the last value repeats for ever (amendment 13).
+    static let restartDelays: InlineArray<3, Milliseconds> = [200, 500, 1000]
+
+    init(_ configuration: InverterPortConfiguration) {
+        self.configuration = configuration
+    }
+
+    var isBusy: Bool { setBegan != nil && next < frames.count }
+
+    func isHeartbeatFresh(at now: Instant) -> Bool {
+        guard let lastHeartbeat else { return false }
+        return now.since(lastHeartbeat) <= Self.heartbeatTimeout
+    }
+
+    mutating func received(_ frame: CANFrame, at now: Instant) {
+        counters.received &+= 1
+        if configuration.dialect.isHeartbeat(frame) {
+            counters.heartbeats &+= 1
+            lastHeartbeat = now
+        }
+    }
+
+    mutating func changed(to newState: CANBusState, at now: Instant) {
+        if newState == state { return }
+        let wasDown = state == .closed || state == .busOff
+        state = newState
+        switch newState {
+        case .busOff:
+            counters.busOffs &+= 1
+            restarts = 0
+            restartAt = now + Self.restartDelays[0]
+            setBegan = nil
+        case .closed:
+            restartAt = nil
+            setBegan = nil
+        case .active, .warning, .passive:
+            restartAt = nil
+            // After bus-off or a lost adapter the next set is complete and starts at once (P17).
+            if wasDown { setBegan = nil }
+        }
+    }
+
+    /// A limit became tighter: everything that carries limits goes out now, the rest of the fresh set follows spread.
+    mutating func tighten<Ports: EnginePorts>(
+        to report: borrowing BankReport, port: Int, at now: Instant, ports: inout Ports
+    ) {
+        if state == .closed || state == .busOff { return }
+        begin(report, at: now)
+        for index in 0..<frames.count where configuration.dialect.carriesLimits(frames[index]) {
+            if offer(frames[index], port: port, ports: &ports) == .queued { sentEarly |= 1 << UInt32(index) }
+        }
+    }
+
+    /// Sends what is due.
+    /// - Returns: when the next frame or restart is due; nil when nothing is planned.
+    mutating func wake<Ports: EnginePorts>(
+        report: borrowing BankReport, mayTransmit: Bool, port: Int, at now: Instant, ports: inout Ports
+    ) -> Instant? {
+        if state == .closed { return nil }
+        if state == .busOff { return restartIfDue(port: port, at: now, ports: &ports) }
+        guard mayTransmit else {
+            setBegan = nil
+            return nil
+        }
+        if let began = setBegan {
+            let due = began + configuration.cycle
+            if now >= due && next >= frames.count {
+                // Keep the rhythm; after a long pause start afresh instead of catching up.
+                begin(report, at: now.since(due) < configuration.cycle ? due : now)
+            }
+        } else {
+            begin(report, at: now)
+        }
+        while next < frames.count && now >= nextFrameAt {
+            if sentEarly & (1 << UInt32(next)) != 0 {
+                next += 1
+                continue
+            }
+            switch offer(frames[next], port: port, ports: &ports) {
+            case .queued:
+                advance()
+            case .busy where configuration.dialect.carriesLimits(frames[next]):
+                // Limits are never dropped; the set waits for room and is replaced when its time is over.
+                if let began = setBegan, now.since(began) >= configuration.cycle {
+                    begin(report, at: now)
+                }
+                nextFrameAt = now + Self.busyRetry
+                return nextFrameAt
+            case .busy:
+                counters.dropped &+= 1
+                advance()
+            case .down:
+                counters.dropped &+= 1
+                advance()
+            }
+        }
+        return next < frames.count ? nextFrameAt : (setBegan ?? now) + configuration.cycle
+    }
+
+    private mutating func begin(_ report: borrowing BankReport, at now: Instant) {
+        frames.removeAll()
+        if configuration.sharePerMille == 1000 {
+            configuration.dialect.encode(report, into: &frames)
+        } else {
+            var part = copy report
+            part.chargeCurrentLimit = share(of: report.chargeCurrentLimit)
+            part.dischargeCurrentLimit = share(of: report.dischargeCurrentLimit)
+            configuration.dialect.encode(part, into: &frames)
+        }
+        next = 0
+        sentEarly = 0
+        setBegan = now
+        nextFrameAt = now
+        counters.sets &+= 1
+    }
+
+    private func share(of limit: Milliamps) -> Milliamps {
+        Milliamps(truncatingIfNeeded: Int64(limit) * Int64(configuration.sharePerMille) / 1000)
+    }
+
+    /// The spec recommends 20...100 ms between frames; a short cycle needs less.
+    private var gap: Milliseconds {
+        min(100, max(1, configuration.cycle / Milliseconds(frames.count + 1)))
+    }
+
+    private mutating func advance() {
+        next += 1
+        nextFrameAt = nextFrameAt + gap
+    }
+
+    private mutating func offer<Ports: EnginePorts>(_ frame: CANFrame, port: Int, ports: inout Ports) -> CANSendResult {
+        let result = ports.transmit(frame, onInverterPort: port)
+        switch result {
+        case .queued: counters.sent &+= 1
+        case .busy: counters.busy &+= 1
+        case .down: break
+        }
+        return result
+    }
+
+    private mutating func restartIfDue<Ports: EnginePorts>(port: Int, at now: Instant, ports: inout Ports) -> Instant? {
+        guard let due = restartAt else { return nil }
+        if now < due { return due }
+        restarts += 1
+        counters.restarts &+= 1
+        ports.restartBus(inverterPort: port)
+        let again = now + Self.restartDelays[min(Int(restarts), Self.restartDelays.count - 1)]
+        restartAt = again
+        return again
+    }
+}
+
+/// What has happened on one CAN port since the start.
+public struct InverterPortCounters: Equatable, Sendable, BitwiseCopyable {
+    public var sets: UInt32 = 0
+    public var sent: UInt32 = 0
+    /// Refusals of a full queue, and frames dropped because of it or because the port was down.
+    public var busy: UInt32 = 0
+    public var dropped: UInt32 = 0
+    public var received: UInt32 = 0
+    public var heartbeats: UInt32 = 0
+    public var busOffs: UInt32 = 0
+    public var restarts: UInt32 = 0
+
+    public init() {}
+}

@@ -1,0 +1,301 @@
+import Battery
+import ChargeControl
+import InverterDialects
+import JKBMS
+
+/// What the `bank` message says.
+public struct BankPayload: Sendable {
+    /// Counts snapshots; the same in all messages of one snapshot.
+    public var snapshot: UInt32 = 0
+    /// The engine's monotonic clock.
+    public var at = Instant(milliseconds: 0)
+    public var started = Instant(milliseconds: 0)
+    public var generation: UInt32 = 0
+    public var report = BankReport()
+    public var mayTransmit = false
+    public var phase = Phase.initial
+    public var rememberedPhase = Phase.bulk
+    public var waiting = Waiting.nothing
+    public var waitingAmount: Int32 = 0
+    public var voltageReason = Reason(.none, bound: 0)
+    public var chargeReason = Reason(.none, bound: 0)
+    public var dischargeReason = Reason(.none, bound: 0)
+    public var warnings: Warnings = []
+    public var stage = StaleStage.lost
+    public var preventsFull = CellPlace.unknown
+    /// The highest event number so far: a reader that has fewer asks for a replay.
+    public var lastEvent: UInt32 = 0
+
+    public init() {}
+
+    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(&snapshot)
+        coder.field(&at)
+        coder.field(&started)
+        coder.field(&generation)
+        report.visitFields(&coder)
+        coder.field(&mayTransmit)
+        coder.field(choice: &phase)
+        coder.field(choice: &rememberedPhase)
+        coder.field(choice: &waiting)
+        coder.field(&waitingAmount)
+        voltageReason.visitFields(&coder)
+        chargeReason.visitFields(&coder)
+        dischargeReason.visitFields(&coder)
+        coder.field(choice: &warnings)
+        coder.field(choice: &stage)
+        preventsFull.visitFields(&coder)
+        coder.field(&lastEvent)
+    }
+}
+
+/// What a `pack` message says.
+public struct PackPayload: Sendable {
+    public var snapshot: UInt32 = 0
+    /// From 1.
+    public var number: UInt8 = 0
+    public var status = PackStatus()
+    /// What the BMS last said, accepted or not. `readingAge` -1 = nothing yet.
+    public var readingAge: Milliseconds = -1
+    public var reading = PackReading()
+
+    public init() {}
+
+    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(&snapshot)
+        coder.field(&number)
+        status.visitFields(&coder)
+        coder.field(&readingAge)
+        reading.visitFields(&coder)
+    }
+}
+
+/// What a `bmsPort` message says.
+public struct BMSPortPayload: Sendable {
+    public var snapshot: UInt32 = 0
+    public var number: UInt8 = 0
+    public var bmsProtocol = BMSProtocolName.jk4E57
+    public var isOpen = false
+    public var counters = BMSPortCounters()
+
+    public init() {}
+
+    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(&snapshot)
+        coder.field(&number)
+        coder.field(choice: &bmsProtocol)
+        coder.field(&isOpen)
+        coder.field(&counters.bytes)
+        coder.field(&counters.snapshots)
+        coder.field(&counters.timeouts)
+        coder.field(&counters.reopens)
+        for i in 0..<counters.rejections.count { coder.field(&counters.rejections[i]) }
+    }
+}
+
+/// What an `inverterPort` message says, with the set of frames last begun.
+public struct InverterPortPayload: Sendable {
+    public var snapshot: UInt32 = 0
+    public var number: UInt8 = 0
+    public var dialect = DialectName.pylontech
+    public var state = CANBusState.closed
+    /// -1 = no heartbeat yet.
+    public var heartbeatAge: Milliseconds = -1
+    public var counters = InverterPortCounters()
+    public var frames = FrameSet(filler: CANFrame(id: 0, length: 0))
+
+    public init() {}
+
+    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(&snapshot)
+        coder.field(&number)
+        coder.field(choice: &dialect)
+        coder.field(choice: &state)
+        coder.field(&heartbeatAge)
+        coder.field(&counters.sets)
+        coder.field(&counters.sent)
+        coder.field(&counters.busy)
+        coder.field(&counters.dropped)
+        coder.field(&counters.received)
+        coder.field(&counters.heartbeats)
+        coder.field(&counters.busOffs)
+        coder.field(&counters.restarts)
+        coder.array(&frames, filler: CANFrame(id: 0, length: 0)) { coder, frame in
+            var id = frame.id
+            var isExtended = frame.isExtended
+            var length = frame.length
+            var word = frame.word
+            coder.field(&id)
+            coder.field(&isExtended)
+            coder.field(&length)
+            coder.field(&word)
+            if length > 8 {
+                coder.refuse()
+                length = 8
+            }
+            frame = CANFrame(id: id, isExtended: isExtended, length: length, word: word)
+        }
+    }
+}
+
+extension BankReport {
+    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(&chargeVoltageLimit)
+        coder.field(&dischargeVoltageLimit)
+        coder.field(&chargeCurrentLimit)
+        coder.field(&dischargeCurrentLimit)
+        coder.field(&chargeEnabled)
+        coder.field(&dischargeEnabled)
+        coder.field(choice: &requests)
+        coder.field(choice: &protections)
+        coder.field(choice: &warnings)
+        coder.field(&soc)
+        coder.field(&socFine)
+        coder.field(&soh)
+        coder.field(&voltage)
+        coder.field(&current)
+        coder.field(&temperature)
+        coder.field(choice: &chemistry)
+        coder.field(&cellsInSeries)
+        coder.field(&packsOnline)
+        coder.field(&packsExpected)
+        coder.field(&packsBlockingCharge)
+        coder.field(&packsBlockingDischarge)
+        coder.field(&packsOffline)
+        coder.field(&remaining)
+        coder.field(&full)
+        coder.field(&rated)
+        coder.field(&cycles)
+        coder.field(&balancing)
+        coder.field(&highestCell)
+        highestCellPlace.visitFields(&coder)
+        coder.field(&lowestCell)
+        lowestCellPlace.visitFields(&coder)
+        coder.field(&highestTemperature)
+        highestTemperaturePlace.visitFields(&coder)
+        coder.field(&lowestTemperature)
+        lowestTemperaturePlace.visitFields(&coder)
+        coder.field(&energyCharged)
+        coder.field(&energyDischarged)
+    }
+}
+
+extension CellPlace {
+    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(&pack)
+        coder.field(&cell)
+    }
+}
+
+extension Reason {
+    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(choice: &rule)
+        place.visitFields(&coder)
+        coder.field(&input)
+        coder.field(&bound)
+    }
+}
+
+extension PackStatus {
+    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(choice: &state)
+        coder.field(choice: &stage)
+        coder.field(&age)
+        coder.field(&chargeLimit)
+        chargeReason.visitFields(&coder)
+        coder.field(&dischargeLimit)
+        dischargeReason.visitFields(&coder)
+        coder.field(choice: &alarms)
+        coder.field(choice: &warnings)
+        coder.field(&voltage)
+        coder.field(&current)
+        coder.field(&soc)
+        coder.field(&highestCell)
+        coder.field(&highestCellNumber)
+        coder.field(&lowestCell)
+        coder.field(&lowestCellNumber)
+    }
+}
+
+extension SensorReading {
+    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        var kind: UInt8 = 0
+        var temperature: Decidegrees = 0
+        switch self {
+        case .absent: kind = 0
+        case .invalid: kind = 1
+        case .value(let value): (kind, temperature) = (2, value)
+        }
+        coder.field(&kind)
+        coder.field(&temperature)
+        switch kind {
+        case 0: self = .absent
+        case 1: self = .invalid
+        case 2: self = .value(temperature)
+        default: coder.refuse()
+        }
+    }
+}
+
+extension PackReading {
+    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.array(&cells, filler: 0) { coder, cell in coder.field(&cell) }
+        coder.field(&packVoltage)
+        coder.field(&current)
+        coder.array(&cellTemperatures, filler: .absent) { coder, sensor in sensor.visitFields(&coder) }
+        mosfetTemperature.visitFields(&coder)
+        coder.field(&soc)
+        coder.field(&soh)
+        coder.field(&remaining)
+        coder.field(&full)
+        coder.field(&rated)
+        coder.field(&cycles)
+        coder.field(&throughput)
+        coder.field(&chargeSwitch)
+        coder.field(&dischargeSwitch)
+        coder.field(&balancing)
+        var alarmBits = alarms?.rawValue
+        coder.field(&alarmBits)
+        alarms = alarmBits.map { Alarms(rawValue: $0) }
+        coder.field(&uptime)
+        coder.field(&uptimeResolution)
+        coder.field(&dynamicChargeLimit)
+        coder.field(&dynamicDischargeLimit)
+        coder.field(&dynamicChargeVoltage)
+        var hasSettings = settings != nil
+        coder.field(&hasSettings)
+        if hasSettings {
+            var values = settings ?? PackSettings()
+            values.visitFields(&coder)
+            settings = values
+        } else {
+            settings = nil
+        }
+        coder.field(&starting)
+    }
+}
+
+extension PackSettings {
+    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(&cellOverVoltage)
+        coder.field(&cellOverVoltageRelease)
+        coder.field(&cellUnderVoltage)
+        coder.field(&cellUnderVoltageRelease)
+        coder.field(&packOverVoltage)
+        coder.field(&packUnderVoltage)
+        coder.field(&chargeOverCurrent)
+        coder.field(&dischargeOverCurrent)
+        coder.field(&chargeOverTemperature)
+        coder.field(&chargeUnderTemperature)
+        coder.field(&dischargeOverTemperature)
+        coder.field(&dischargeUnderTemperature)
+        coder.field(&mosfetOverTemperature)
+        coder.field(&boxOverTemperature)
+        coder.field(&balanceStart)
+        coder.field(&balanceTrigger)
+        coder.field(&cellCount)
+        coder.field(&chargeEnabled)
+        coder.field(&dischargeEnabled)
+        coder.field(&balancerEnabled)
+    }
+}
