@@ -1,7 +1,7 @@
 import Battery
 
 /// Why bytes from a BMS were thrown away. Counted and reported, never silently dropped.
-public enum FrameRejection: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
+public enum FrameRejection: UInt8, Error, Equatable, Sendable, CaseIterable, BitwiseCopyable {
     /// Bytes between frames that start no frame.
     case noise
     case badLength
@@ -40,7 +40,9 @@ public struct PollPace: Equatable, Sendable, BitwiseCopyable {
     /// How often a request is repeated before `timedOut`.
     public var retries: Int32
 
-    public init(interval: Milliseconds = 1000, gap: Milliseconds = 100, replyTimeout: Milliseconds = 500, retries: Int32 = 2) {
+    public init(
+        interval: Milliseconds = 1000, gap: Milliseconds = 100, replyTimeout: Milliseconds = 500, retries: Int32 = 2
+    ) {
         self.interval = interval
         self.gap = gap
         self.replyTimeout = replyTimeout

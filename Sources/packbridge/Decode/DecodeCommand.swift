@@ -2,7 +2,9 @@ import ArgumentParser
 import Foundation
 
 /// The protocols that `packbridge decode` knows. The names are an interface that scripts rely on.
-let explainers: [(name: String, make: @Sendable (DecodeOptions) -> any FrameExplainer)] = []
+let explainers: [(name: String, make: @Sendable (DecodeOptions) -> any FrameExplainer)] = [
+    ("jk-4e57", { JK4E57Explainer(options: $0) })
+]
 
 /// `packbridge decode`: explains frames from a hexadecimal argument, a file or standard input.
 struct DecodeCommand: ParsableCommand {
@@ -17,7 +19,8 @@ struct DecodeCommand: ParsableCommand {
             Exit codes: 0 all frames accepted, 1 something rejected, 2 usage.
             """)
 
-    @Option(name: .customLong("protocol"), help: ArgumentHelp("One of: \(explainers.map(\.name).joined(separator: ", "))."))
+    @Option(
+        name: .customLong("protocol"), help: ArgumentHelp("One of: \(explainers.map(\.name).joined(separator: ", "))."))
     var protocolName = "jk-4e57"
 
     @Flag(help: "One JSON object for each input line.")
@@ -66,7 +69,8 @@ struct DecodeCommand: ParsableCommand {
             guard let contents = FileManager.default.contents(atPath: input) else {
                 throw ValidationError("'\(input)' cannot be read. Check its permissions.")
             }
-            var lines = String(decoding: contents, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+            var lines = String(decoding: contents, as: UTF8.self).split(
+                separator: "\n", omittingEmptySubsequences: false)
             if lines.last == "" { lines.removeLast() }
             for line in lines { body(String(line)) }
         } else if input.contains("/") {
