@@ -15,11 +15,12 @@ let host: [Target] = [
     .target(name: "CLinux"),
     .target(name: "LinuxIO", dependencies: ["BridgeEngine", "CLinux"]),
     .target(name: "Simulation", dependencies: ["BridgeEngine"]),
+    .target(name: "LinkClient", dependencies: ["BridgeEngine"]),
     .executableTarget(name: "packbridge-control", dependencies: ["LinuxIO"]),
     .executableTarget(
         name: "packbridge",
         dependencies: [
-            "LinuxIO", "Simulation", "Yams", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            "LinuxIO", "Simulation", "LinkClient", "Yams", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]),
 ]
 
@@ -31,6 +32,7 @@ let tests: [Target] = [
     .testTarget(name: "BridgeEngineTests", dependencies: ["BridgeEngine"]),
     .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO"]),
     .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
+    .testTarget(name: "LinkClientTests", dependencies: ["LinkClient"]),
     .testTarget(name: "CommandTests", dependencies: ["packbridge", "Simulation"]),
 ]
 

@@ -1,0 +1,96 @@
+import Battery
+import BridgeEngine
+import ChargeControl
+import InverterDialects
+import LinkClient
+import Testing
+
+/// Ports that only keep what is published, message by message.
+private struct Listener: EnginePorts {
+    var messages: [[UInt8]] = []
+
+    mutating func transmit(_ bytes: Span<UInt8>, onBMSPort port: Int) {}
+    mutating func transmit(_ frame: CANFrame, onInverterPort port: Int) -> CANSendResult { .queued }
+    mutating func restartBus(inverterPort port: Int) {}
+    mutating func reopen(bmsPort port: Int) {}
+    mutating func publish(_ message: Span<UInt8>) { messages.append(message.indices.map { message[$0] }) }
+    mutating func persist(_ image: Span<UInt8>) {}
+}
+
+/// Messages of an engine with two packs that runs for `seconds`.
+private func published(seconds: Int64) -> [[UInt8]] {
+    var control = ControlConfiguration(chemistry: .lfp)
+    control.packs.append(PackConfiguration())
+    control.packs.append(PackConfiguration())
+    var bridge = BridgeConfiguration(control: control)
+    bridge.bmsPorts.append(BMSPortConfiguration())
+    bridge.inverterPorts.append(InverterPortConfiguration())
+    var ports = Listener()
+    var engine = Engine(configuration: bridge, record: nil, at: Instant(milliseconds: 0))
+    for second in 0..<seconds { _ = engine.wake(at: Instant(milliseconds: second * 1000), ports: &ports) }
+    return ports.messages
+}
+
+private func snapshots(in messages: [[UInt8]]) -> [BridgeSnapshot] {
+    var feed = LinkFeed()
+    var result: [BridgeSnapshot] = []
+    feed.receive(messages.joined()) { if case .snapshot(let snapshot) = $0 { result.append(snapshot) } }
+    return result
+}
+
+@Suite struct LinkFeedTests {
+    @Test func `the messages of one second become one snapshot`() {
+        let found = snapshots(in: published(seconds: 3))
+        #expect(found.count == 3)
+        #expect(found.map(\.bank.snapshot) == [1, 2, 3])
+        #expect(found.allSatisfy { $0.bmsPorts.count == 1 && $0.inverterPorts.count == 1 })
+    }
+
+    @Test func `a lost message costs its snapshot and never mixes two seconds`() {
+        let messages = published(seconds: 2)
+        // The first messages are events; after them every one belongs to a snapshot.
+        for lost in messages.indices where messages[lost][3] != LinkKind.event.rawValue {
+            var rest = messages
+            rest.remove(at: lost)
+            #expect(snapshots(in: rest).count == 1, "message \(lost) of kind \(messages[lost][3]) was missing")
+        }
+    }
+
+    @Test func `damaged bytes are skipped`() {
+        var bytes = Array(published(seconds: 2).joined())
+        bytes.insert(contentsOf: [0x50, 0x42, 0x00, 0x50], at: 0)
+        #expect(snapshots(in: [bytes]).count == 2)
+    }
+}
+
+@Suite struct WordsTests {
+    @Test func `a reason names the place and the value that decided`() {
+        let reason = Reason(.cellHigh, bound: 20_200, place: CellPlace(pack: 1, cell: 7), input: 3512)
+        #expect(reason.sentence == "a high cell (pack 1, cell 7: 3.512 V)")
+        #expect(
+            Reason(.cold, bound: 0, place: CellPlace(pack: 2, cell: 1), input: -5).sentence
+                == "cold cells (pack 2, sensor 1: -0.5 °C)")
+        #expect(Reason(.userCurrent, bound: 0).sentence == "configured limit of the bank")
+    }
+
+    @Test func `a shown limit is never rounded up`() {
+        #expect(amperes(20_249) == "20.2 A")
+        #expect(amperes(99) == "0.0 A")
+        #expect(volts(55_199, decimals: 1) == "55.1 V")
+        #expect(amperes(-250) == "-0.2 A")
+    }
+
+    @Test func `names are stable, unique and complete`() {
+        #expect(stableName(LimitRule.cellHigh) == "cell_high")
+        #expect(Set(Alarms.table.map(\.name)).count == 27)
+        #expect(Alarms.table.reduce(into: Alarms()) { $0.formUnion($1.alarm) }.rawValue == (1 << 27) - 1)
+        #expect(Set(Warnings.table.map(\.name)).count == Warnings.table.count)
+        #expect(Warnings.table.reduce(into: Warnings()) { $0.formUnion($1.warning) }.rawValue == (1 << 24) - 1)
+    }
+
+    @Test func `durations are read at a glance`() {
+        #expect(duration(3500) == "3.5 s")
+        #expect(duration(130_000) == "2 min 10 s")
+        #expect(duration(3_900_000) == "1 h 5 min")
+    }
+}
