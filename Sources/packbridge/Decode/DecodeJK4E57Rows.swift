@@ -44,13 +44,11 @@ struct JK4E57Rows {
                 continue
             }
             let next = at + 1 + Int(id.layout.width)
-            if next > end { return text + explanationRow(at, frame[at..<end], row.meaning, "cut off") }
-            let secret = id == .passcode && !showSecrets
-            let value = self.value(row)
+            let value = next > end ? "cut off" : self.value(row)
             text +=
-                secret
+                id == .passcode && !showSecrets
                 ? explanationRow(at, "b2 **", row.meaning, maskedSecret)
-                : explanationRow(at, frame[at..<next], row.meaning, value)
+                : explanationRow(at, frame[at..<min(next, end)], row.meaning, value)
             at = next
         }
         return text

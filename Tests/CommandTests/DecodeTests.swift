@@ -1,0 +1,186 @@
+import Foundation
+import Testing
+
+@testable import packbridge
+
+/// The records of `jk-captures.jsonl`, read where they are: `PACKBRIDGE_CAPTURES`, or `../shared/data` beside the package.
+private enum JKCaptures {
+    static let file: URL = {
+        let name = "jk-captures.jsonl"
+        if let folder = ProcessInfo.processInfo.environment["PACKBRIDGE_CAPTURES"] {
+            return URL(fileURLWithPath: folder).appendingPathComponent(name)
+        }
+        let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        return package.deletingLastPathComponent().appendingPathComponent("shared/data/\(name)")
+    }()
+
+    static let arePresent = FileManager.default.fileExists(atPath: file.path)
+
+    static func records(_ name: String) throws -> [[String: Any]] {
+        try String(contentsOf: file, encoding: .utf8).split(separator: "\n").compactMap {
+            let record = try JSONSerialization.jsonObject(with: Data($0.utf8)) as! [String: Any]
+            return record["protocol"] as? String == name ? record : nil
+        }
+    }
+}
+
+private func explainer(_ name: String, _ options: DecodeOptions = DecodeOptions()) throws -> any FrameExplainer {
+    try #require(explainers.first { $0.name == name }).make(options)
+}
+
+/// One line through `--json`: the object, and whether everything was accepted.
+private func object(
+    _ name: String, _ line: String, _ options: DecodeOptions = DecodeOptions()
+) throws -> (fields: [String: Any], accepted: Bool) {
+    var explainer = try explainer(name, options)
+    var json = JSONText()
+    let accepted = explainer.writeObject(for: line, to: &json)
+    let fields = try JSONSerialization.jsonObject(with: Data(json.bytes)) as! [String: Any]
+    return (fields, accepted)
+}
+
+private func explanation(_ name: String, _ line: String, _ options: DecodeOptions = DecodeOptions()) throws -> String {
+    var explainer = try explainer(name, options)
+    var text = ""
+    _ = explainer.explain(line, to: &text)
+    return text
+}
+
+/// What `expected` says differently.
+private func differences(_ expected: [String: Any], _ actual: [String: Any]) -> [String] {
+    expected.keys.sorted().compactMap { key in
+        let (wanted, found) = (canonical(expected[key]), canonical(actual[key]))
+        return wanted == found ? nil : "\(key): \(wanted) expected, \(found) found"
+    }
+}
+
+private func canonical(_ value: Any?) -> String {
+    guard let value, let data = try? JSONSerialization.data(withJSONObject: [value], options: .sortedKeys) else {
+        return "nothing"
+    }
+    return String(decoding: data, as: UTF8.self)
+}
+
+@Suite(.enabled(if: JKCaptures.arePresent, "no captures folder: set PACKBRIDGE_CAPTURES"))
+struct DecodeConformanceTests {
+    @Test(arguments: [("jk-4e57", 37)])
+    func `every record gives every expected field`(name: String, count: Int) throws {
+        let records = try JKCaptures.records(name).filter { $0["kind"] as? String != "stream" }
+        #expect(records.count == count)
+        for record in records {
+            let (fields, accepted) = try object(name, record["hex"] as! String)
+            let id = record["id"] as! String
+            #expect(differences(record["expected"] as! [String: Any], fields) == [], "\(id)")
+            #expect(fields["accepted"] as? Bool == accepted, "\(id)")
+            #expect(accepted == (fields["error"] == nil), "\(id)")
+        }
+    }
+
+    @Test(arguments: ["jk-4e57"])
+    func `every stream gives exactly the replies of its record`(name: String) throws {
+        for record in try JKCaptures.records(name) where record["kind"] as? String == "stream" {
+            let (fields, accepted) = try object(name, record["hex"] as! String, DecodeOptions(stream: true))
+            let found = fields["frames"] as! [[String: Any]]
+            let expected = (record["expected"] as! [String: Any])["valid_reply_frames"] as! [[String: Any]]
+            let id = record["id"] as! String
+            #expect(found.count == expected.count, "\(id)")
+            for (a, b) in zip(expected, found) { #expect(differences(a, b) == [], "\(id)") }
+            #expect(accepted, "\(id)")
+        }
+    }
+
+    @Test func `no passcode of any capture is shown`() throws {
+        let records = try JKCaptures.records("jk-4e57").filter { $0["kind"] as? String == "reply-readall" }
+        for record in records {
+            let hex = record["hex"] as! String
+            let (fields, accepted) = try object("jk-4e57", hex)
+            guard accepted else { continue }
+            #expect(fields["passcode"] as? String == maskedSecret)
+            let secret = try object("jk-4e57", hex, DecodeOptions(showSecrets: true)).fields["passcode"] as! String
+            if secret.count > 3 { #expect(!(try explanation("jk-4e57", hex)).contains(hexWithBlanks(secret))) }
+        }
+    }
+}
+
+private func hexWithBlanks(_ text: String) -> String {
+    text.utf8.map { hexText([$0]) }.joined(separator: " ")
+}
+
+@Suite struct DecodeJK4E57Tests {
+    private let passwordRequest = "4e57001d00000000050300b231323334353600000000000000006800000319"
+
+    @Test func `a passcode is masked in every form unless asked for`() throws {
+        let masked = try object("jk-4e57", passwordRequest).fields
+        #expect(masked["passcode"] as? String == "***")
+        #expect(!(try explanation("jk-4e57", passwordRequest)).contains("31 32 33"))
+        #expect(!(try explanation("jk-4e57", passwordRequest)).contains("123456"))
+        let shown = try object("jk-4e57", passwordRequest, DecodeOptions(showSecrets: true)).fields
+        #expect(shown["passcode"] as? String == "123456")
+        #expect(try explanation("jk-4e57", passwordRequest, DecodeOptions(showSecrets: true)).contains("\"123456\""))
+        // The same with a wrong sum: nothing of the information is shown.
+        let spoilt = String(passwordRequest.dropLast()) + "8"
+        #expect(!(try explanation("jk-4e57", spoilt)).contains("31 32 33"))
+        // A password written shorter than its field must not come out as a number.
+        let short = "4e57001700000000050300b23132333400000000680000" + "02a8"
+        let fields = try object("jk-4e57", short).fields
+        #expect(fields["accepted"] as? Bool == true)
+        #expect(fields["value"] is NSNull)
+        #expect(!(try explanation("jk-4e57", short)).contains("31 32 33"))
+    }
+
+    @Test func `a request is explained`() throws {
+        let write = try object("jk-4e57", "4e57001400000000020300ab010000000068000001d2")
+        #expect(write.accepted)
+        #expect(write.fields["is_request"] as? Bool == true)
+        #expect(write.fields["data_id"] as? Int == 0xAB)
+        #expect(write.fields["value"] as? Int == 1)
+        let text = try explanation("jk-4e57", "4e57001400000000020300ab010000000068000001d2")
+        #expect(text.contains("charging allowed by the owner"))
+        #expect(text.contains("accepted"))
+    }
+
+    @Test func `a field that the frame does not carry is null, not zero`() throws {
+        let fields = try object("jk-4e57", "4e5700130000000006030000000000006800000129").fields
+        for key in ["soc_pct", "cell_voltages_mV", "current_mA", "device_id", "balancing", "alarms_raw"] {
+            #expect(fields[key] is NSNull, "\(key)")
+        }
+    }
+
+    @Test(arguments: [
+        ("", "cut off"), ("zz", "not hexadecimal"), ("4e5", "not hexadecimal"), ("00112233", "4E57"),
+        ("4e57001400000000020200ab00000000006800000168", "01d0 computed, 0168 found"),
+        ("4e5700150000000006030000000000006800000129", "LENGTH 21 wants 23 bytes, there are 21"),
+    ])
+    func `a rejection says what is wrong with which figures`(line: String, words: String) throws {
+        let (fields, accepted) = try object("jk-4e57", line)
+        #expect(!accepted)
+        #expect(fields["accepted"] as? Bool == false)
+        #expect((fields["error"] as! String).contains(words), "\(fields["error"]!)")
+        #expect(fields["soc_pct"] == nil)
+    }
+
+    @Test func `hexadecimal may have blanks, colons and a prefix`() {
+        #expect(bytes(fromHex: "0x4E57") == [0x4E, 0x57])
+        #expect(bytes(fromHex: "4e:57-00, 13\r") == [0x4E, 0x57, 0, 0x13])
+        #expect(bytes(fromHex: "10x20") == nil)
+        #expect(bytes(fromHex: "0x") == [])
+        #expect(bytes(fromHex: "4e5g") == nil)
+    }
+
+    @Test func `texts are printable ASCII without their padding`() {
+        #expect(printableText([0x61, 0, 0, 0x62, 0, 0]) == "a  b")
+        #expect(printableText([0x07, 0x61, 0x1B, 0xC3, 0xA4, 0x7F, 0x5F, 0x5F]) == "a__")
+        #expect(printableText([0, 0]) == "")
+    }
+
+    @Test func `JSON text is escaped`() {
+        var json = JSONText()
+        json.object {
+            $0.field("a\"b", "c\\\u{1}\n")
+            $0.field("n", fixed: -5, decimals: 3)
+            $0.field("list", array: { for i in 0..<2 { $0.integer(i) } })
+        }
+        #expect(json.string == #"{"a\"b":"c\\\u0001\u000a","n":-0.005,"list":[0,1]}"#)
+    }
+}
