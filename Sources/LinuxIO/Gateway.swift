@@ -1,0 +1,225 @@
+import Battery
+import BridgeEngine
+import CLinux
+import Glibc
+import InverterDialects
+
+/// The control process: the engine between the serial lines, the CAN buses, the persisted record and the readers of Link.
+///
+/// One thread, one loop. Bytes of a BMS go into the engine and the frames that follow from them go out in the same turn.
+/// Nothing is allocated after the start, and nothing is logged: what happens is told over Link.
+public final class Gateway {
+    private var engine: Engine
+    private var ports: GatewayPorts
+    private let loop: EventLoop
+    private var notifier = ServiceNotifier()
+    private var deadline = Instant(milliseconds: 0)
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
+
+    /// A turn that begins this much too late says that the loop is not healthy (failsafe.md §7).
+    private static let latestTurn: Milliseconds = 1500
+
+    private enum Source: UInt64 {
+        case bmsLine, inverterBus, linkListener, linkReader
+
+        func token(_ index: Int = 0) -> UInt64 { rawValue << 32 | UInt64(index) }
+    }
+
+    /// Opens everything. A device that cannot be opened is reported and tried again for ever; it may be plugged in later. A state
+    /// folder or a Link socket that cannot be used is reported, too: the battery matters more than its history.
+    ///
+    /// - Parameter report: receives what a person should know.
+    /// - Throws: when ports and engine do not fit together, or the kernel refuses the event loop.
+    public init(
+        _ configuration: GatewayConfiguration, handlesSignals: Bool = false, report: (String) -> Void
+    ) throws(GatewayFailure) {
+        if let problem = configuration.problem { throw .configuration(problem) }
+        do throws(PortFailure) { loop = try EventLoop(handlesSignals: handlesSignals) } catch { throw .port(error) }
+
+        var writer: RecordWriter?
+        var link: LinkServer?
+        do throws(PortFailure) {
+            if let directory = configuration.stateDirectory {
+                let file = try StateFile(directory: directory)
+                writer = try RecordWriter(file)
+            }
+        } catch { report("nothing is persisted: \(error)") }
+        do throws(PortFailure) {
+            if let path = configuration.linkSocket { link = try LinkServer(path: path) }
+        } catch { report("nobody can watch: \(error)") }
+
+        ports = GatewayPorts(
+            lines: configuration.bmsLines.map(BMSLinePort.init), buses: configuration.inverterBuses.map(InverterBusPort.init),
+            link: link, writer: writer)
+        let now = Instant.now
+        engine = Engine(configuration: configuration.bridge, record: nil, at: now)
+        if let link { loop.watch(link.descriptor, token: Source.linkListener.token()) }
+        ports.now = now
+        openPorts(at: now, report)
+    }
+
+    deinit {
+        buffer.deallocate()
+    }
+
+    /// Works until SIGTERM, SIGINT or SIGHUP.
+    public func run() {
+        notifier.ready()
+        while !loop.stopRequested { turn() }
+        notifier.stopping()
+        finish()
+    }
+
+    /// Closes everything, the persisted record last.
+    public func finish() {
+        for line in ports.lines { line.serial.close() }
+        for bus in ports.buses { bus.port.close() }
+        ports.writer?.finish()
+    }
+
+    /// One turn of the loop: waits, at the latest until the engine wants to be called, and deals with what happened.
+    public func turn() {
+        loop.wait(until: deadline) { event in
+            ports.now = .now
+            handle(event)
+        }
+        let now = Instant.now
+        let isHealthy = now.since(deadline) < Self.latestTurn
+        ports.now = now
+        reportLosses(at: now)
+        openPorts(at: now) { _ in }
+        let wake = engine.wake(at: now, ports: &ports)
+        deadline = min(wake, portDeadline(at: now))
+        watchWriting()
+        if isHealthy { notifier.alive(at: now) }
+    }
+
+    // MARK: Events
+
+    private func handle(_ event: EventLoop.Event) {
+        let index = Int(event.token & 0xFFFF_FFFF)
+        switch Source(rawValue: event.token >> 32) {
+        case .bmsLine: receive(bmsLine: index)
+        case .inverterBus:
+            if event.isWritable { ports.buses[index].port.flush() }
+            ports.buses[index].port.receive(at: ports.now) { frame in
+                engine.received(frame, onInverterPort: index, at: ports.now, ports: &ports)
+            }
+        case .linkListener: ports.link?.accept()
+        case .linkReader:
+            if event.isWritable { ports.link?.flush(reader: index) }
+            ports.link?.receive(fromReader: index) { bytes in
+                engine.receivedLink(bytes, at: ports.now, ports: &ports)
+            }
+        case nil: preconditionFailure("a token that nobody gave")
+        }
+    }
+
+    private func receive(bmsLine index: Int) {
+        // Bounded, so that one noisy line does not starve the others; epoll reports the rest again.
+        for _ in 0..<4 {
+            let count = ports.lines[index].serial.receive(into: buffer)
+            if count == 0 { return }
+            let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count]).bindMemory(to: UInt8.self)
+            engine.received(bytes.span, onBMSPort: index, at: ports.now, ports: &ports)
+        }
+    }
+
+    /// Asks the loop to report when a device that holds bytes back takes some, and no longer when none are left.
+    private func watchWriting() {
+        for (index, bus) in ports.buses.enumerated() where bus.port.wantsToWrite != bus.watchesWriting {
+            if bus.port.descriptor < 0 { continue }
+            bus.watchesWriting = bus.port.wantsToWrite
+            loop.watch(bus.port.descriptor, token: Source.inverterBus.token(index), writable: bus.watchesWriting)
+        }
+        ports.link?.updateWatching { reader, descriptor, writable in
+            loop.watch(descriptor, token: Source.linkReader.token(reader), writable: writable)
+        }
+    }
+
+    // MARK: Devices that come and go
+
+    /// Tells the engine what has become of the devices.
+    private func reportLosses(at now: Instant) {
+        for (index, line) in ports.lines.enumerated() where line.reportedOpen && !line.serial.isOpen {
+            line.reportedOpen = false
+            engine.bmsPort(index, isOpen: false, at: now, ports: &ports)
+        }
+        for (index, bus) in ports.buses.enumerated() {
+            _ = bus.port.wake(at: now)
+            reportState(of: bus, index, at: now)
+        }
+    }
+
+    private func reportState(of bus: InverterBusPort, _ index: Int, at now: Instant) {
+        if bus.port.state != bus.reportedState {
+            bus.reportedState = bus.port.state
+            engine.inverterPort(index, state: bus.port.state, at: now, ports: &ports)
+        }
+    }
+
+    /// Opens what is closed and due.
+    private func openPorts(at now: Instant, _ report: (String) -> Void) {
+        for (index, line) in ports.lines.enumerated() where !line.serial.isOpen && line.schedule.due <= now {
+            do throws(PortFailure) {
+                try line.serial.open()
+                line.schedule.succeeded()
+                loop.watch(line.serial.descriptor, token: Source.bmsLine.token(index))
+                line.reportedOpen = true
+                engine.bmsPort(index, isOpen: true, at: now, ports: &ports)
+            } catch {
+                line.schedule.failed(at: now)
+                report("\(error). Trying again")
+            }
+        }
+        for (index, bus) in ports.buses.enumerated() {
+            if bus.isOpen && !isUsable(bus.port) {
+                bus.isOpen = false
+                bus.schedule.failed(at: now)
+            }
+            if bus.isOpen || bus.schedule.due > now { continue }
+            do throws(PortFailure) {
+                try bus.port.open(at: now)
+                bus.isOpen = true
+                bus.schedule.succeeded()
+                bus.watchesWriting = false
+                if bus.port.descriptor >= 0 { loop.watch(bus.port.descriptor, token: Source.inverterBus.token(index)) }
+                reportState(of: bus, index, at: now)
+            } catch {
+                bus.schedule.failed(at: now)
+                report("\(error). Trying again")
+            }
+        }
+    }
+
+    /// An SLCAN adapter has a descriptor while it is being set up; a log has a state and no descriptor.
+    private func isUsable(_ port: any CANPort) -> Bool {
+        port.descriptor >= 0 || port.state != .closed
+    }
+
+    private func portDeadline(at now: Instant) -> Instant {
+        var earliest = noDeadline
+        for line in ports.lines {
+            if line.reportedOpen != line.serial.isOpen { earliest = now }
+            if !line.serial.isOpen { earliest = min(earliest, line.schedule.due) }
+        }
+        for bus in ports.buses {
+            if bus.port.state != bus.reportedState { earliest = now }
+            earliest = min(earliest, bus.isOpen ? bus.port.wake(at: now) : bus.schedule.due)
+        }
+        return max(earliest, now)
+    }
+}
+
+/// Why the gateway does not start.
+public enum GatewayFailure: Error, Equatable, CustomStringConvertible {
+    case configuration(String)
+    case port(PortFailure)
+
+    public var description: String {
+        switch self {
+        case .configuration(let problem): "the configuration does not fit together: \(problem)"
+        case .port(let failure): "\(failure)"
+        }
+    }
+}
