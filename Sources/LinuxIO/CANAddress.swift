@@ -73,7 +73,8 @@ public enum CANAddressError: Error, Equatable, CustomStringConvertible {
         case .noScheme(let text): "CAN port \"\(text)\" does not say what it is; write \(kinds)"
         case .unknownScheme(let scheme): "CAN port of unknown kind \"\(scheme):\"; write \(kinds)"
         case .empty(let scheme): "CAN port \"\(scheme):\" names nothing after the colon; write \(kinds)"
-        case .badInterface(let name): "\"\(name)\" cannot be a network interface: at most 15 characters, no space, no slash"
+        case .badInterface(let name):
+            "\"\(name)\" cannot be a network interface: at most 15 characters, no space, no slash"
         case .badBitrate(let text):
             "\"\(text)\" is no bit rate of an SLCAN adapter; "
                 + "one of 10000, 20000, 50000, 100000, 125000, 250000, 500000, 800000, 1000000"

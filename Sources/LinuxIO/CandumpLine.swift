@@ -60,7 +60,8 @@ public struct CandumpLine: Equatable, Sendable {
                 index += 1
                 continue
             }
-            guard count < 8, index + 1 < word.upperBound, let high = hexDigit(reader[index]), let low = hexDigit(reader[index + 1])
+            guard count < 8, index + 1 < word.upperBound, let high = hexDigit(reader[index]),
+                let low = hexDigit(reader[index + 1])
             else { throw .badBytes }
             word64 |= UInt64(high << 4 | low) << (UInt64(count) * 8)
             count += 1
@@ -71,17 +72,22 @@ public struct CandumpLine: Equatable, Sendable {
     }
 
     /// `351   [8]  14 02 …`
-    private static func columns(_ reader: inout LineReader, identifier word: Range<Int>) throws(Problem) -> (CANFrame, Bool) {
+    private static func columns(_ reader: inout LineReader, identifier word: Range<Int>) throws(Problem) -> (
+        CANFrame, Bool
+    ) {
         let head = try identifier(reader, word)
         // -x prints "RX - -" or "TX B E" between interface and identifier only; not supported there, so it is no identifier.
         guard let length = reader.word(), length.count == 3, reader[length.lowerBound] == UInt8(ascii: "["),
-            reader[length.lowerBound + 2] == UInt8(ascii: "]"), let count = hexDigit(reader[length.lowerBound + 1]), count <= 8
+            reader[length.lowerBound + 2] == UInt8(ascii: "]"), let count = hexDigit(reader[length.lowerBound + 1]),
+            count <= 8
         else { throw .noFrame }
         var bytes: UInt64 = 0
         for index in 0..<count {
             guard let byte = reader.word() else { throw .badBytes }
             if index == 0, reader[byte.lowerBound] == UInt8(ascii: "r") { return (head, true) }
-            guard byte.count == 2, let high = hexDigit(reader[byte.lowerBound]), let low = hexDigit(reader[byte.lowerBound + 1]) else {
+            guard byte.count == 2, let high = hexDigit(reader[byte.lowerBound]),
+                let low = hexDigit(reader[byte.lowerBound + 1])
+            else {
                 throw .badBytes
             }
             bytes |= UInt64(high << 4 | low) << (UInt64(index) * 8)
@@ -151,7 +157,9 @@ private struct LineReader {
                 continue
             }
             if byte == 0x20 { continue }
-            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9"), value < 1 << 56, decimals < 6 else { throw .badTime }
+            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9"), value < 1 << 56, decimals < 6 else {
+                throw .badTime
+            }
             value = value * 10 + Int64(byte - UInt8(ascii: "0"))
             if decimals >= 0 { decimals += 1 }
         }

@@ -49,7 +49,8 @@ public final class Gateway {
         } catch { report("nobody can watch: \(error)") }
 
         ports = GatewayPorts(
-            lines: configuration.bmsLines.map(BMSLinePort.init), buses: configuration.inverterBuses.map(InverterBusPort.init),
+            lines: configuration.bmsLines.map(BMSLinePort.init),
+            buses: configuration.inverterBuses.map(InverterBusPort.init),
             link: link, writer: writer)
         let now = Instant.now
         engine = Engine(configuration: configuration.bridge, record: nil, at: now)

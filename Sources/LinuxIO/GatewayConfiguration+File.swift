@@ -90,7 +90,9 @@ extension GatewayConfiguration {
             return "\(inverterBuses.count) CAN devices for \(bridge.inverterPorts.count) inverter ports"
         }
         for line in bmsLines where line.baud == 0 { return "baud rate 0 for \(line.path)" }
-        let paths = bmsLines.map(\.path) + inverterBuses.compactMap { if case .slcan(let path, _, _) = $0 { path } else { nil } }
+        let paths =
+            bmsLines.map(\.path)
+            + inverterBuses.compactMap { if case .slcan(let path, _, _) = $0 { path } else { nil } }
         for (index, path) in paths.enumerated() where paths[..<index].contains(path) { return "\(path) is used twice" }
         return nil
     }
@@ -106,8 +108,10 @@ public enum GatewayConfigurationError: Error, Equatable, CustomStringConvertible
 
     public var description: String {
         switch self {
-        case .notOurs: "this is no compact PackBridge configuration (it starts with PBC); a YAML file goes to `packbridge control`"
-        case .version(let found): "compact configuration of version \(found), but this program reads version 1; write it again"
+        case .notOurs:
+            "this is no compact PackBridge configuration (it starts with PBC); a YAML file goes to `packbridge control`"
+        case .version(let found):
+            "compact configuration of version \(found), but this program reads version 1; write it again"
         case .checksum: "the compact configuration is damaged: its checksum is wrong; write it again"
         case .record(let tag, let what): "record \(tag) of the compact configuration \(what)"
         case .incomplete(let what): "the compact configuration does not fit together: \(what)"

@@ -131,7 +131,9 @@ struct MessageQueue {
 
     var isEmpty: Bool { start == end }
 
-    private func length(at position: Int) -> Int { Int(memory.loadUnaligned(fromByteOffset: position, as: UInt16.self)) }
+    private func length(at position: Int) -> Int {
+        Int(memory.loadUnaligned(fromByteOffset: position, as: UInt16.self))
+    }
 
     /// Adds a message; the oldest ones that are not begun make room for it. - Returns: how many messages were lost.
     mutating func append(_ message: Span<UInt8>) -> Int {

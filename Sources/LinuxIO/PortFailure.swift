@@ -59,7 +59,8 @@ extension PortFailure: CustomStringConvertible {
         case .permission(let group):
             guard group != 0, let entry = getgrgid(group) else { return "permission denied. Only root may use it" }
             let name = String(cString: entry.pointee.gr_name)
-            return "permission denied. The device belongs to the group \(name): `sudo usermod -aG \(name) $USER`, then log in again"
+            return
+                "permission denied. The device belongs to the group \(name): `sudo usermod -aG \(name) $USER`, then log in again"
         case .busy:
             return "in use by another program. `sudo fuser -v \(device)` names it (ModemManager is a frequent one)"
         case .notATerminal:
@@ -71,7 +72,8 @@ extension PortFailure: CustomStringConvertible {
         case .settingsRefused:
             return "the driver does not do 8 data bits, no parity, 1 stop bit without flow control"
         case .noSuchInterface:
-            return "no such network interface. `ip link` lists them; is the CAN adapter plugged in and its driver loaded?"
+            return
+                "no such network interface. `ip link` lists them; is the CAN adapter plugged in and its driver loaded?"
         case .notACANInterface:
             return "is a network interface, but not one for CAN"
         case .interfaceDown:
@@ -79,7 +81,8 @@ extension PortFailure: CustomStringConvertible {
         case .noCANInKernel:
             return "this kernel has no CAN support. `sudo modprobe can_raw`"
         case .adapterRefused(let command):
-            return "the SLCAN adapter answered the command \(command) with an error. Does it know this bit rate? Unplug it and plug it in again"
+            return
+                "the SLCAN adapter answered the command \(command) with an error. Does it know this bit rate? Unplug it and plug it in again"
         case .badLog(let line):
             return "line \(line) is not one of a candump log"
         case .system(let call, let code):

@@ -9,11 +9,14 @@ final class RecordWriter {
 
     init(_ file: StateFile) throws(PortFailure) {
         var ends: (Int32, Int32) = (-1, -1)
-        let paired = withUnsafeMutableBytes(of: &ends) { clinux_unix_pair($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
+        let paired = withUnsafeMutableBytes(of: &ends) {
+            clinux_unix_pair($0.baseAddress!.assumingMemoryBound(to: Int32.self))
+        }
         if paired < 0 { throw PortFailure("record writer", .system(call: "socketpair", code: errno)) }
         outbox = ends.0
         let job = Unmanaged.passRetained(Job(inbox: ends.1, file: file))
-        let code = pthread_create(&thread, nil, { Unmanaged<Job>.fromOpaque($0!).takeRetainedValue().run() }, job.toOpaque())
+        let code = pthread_create(
+            &thread, nil, { Unmanaged<Job>.fromOpaque($0!).takeRetainedValue().run() }, job.toOpaque())
         if code != 0 { throw PortFailure("record writer", .system(call: "pthread_create", code: code)) }
     }
 

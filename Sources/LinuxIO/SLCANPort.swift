@@ -55,7 +55,9 @@ public final class SLCANPort: CANPort {
 
     /// Starts the set-up; the bus can be used when `state` leaves `.closed`, which `receive` or `wake` brings about.
     public func open(at now: Instant) throws(PortFailure) {
-        guard let code = slcanBitrateCode(bitrate) else { throw PortFailure(path, .adapterRefused(command: "S\(bitrate)")) }
+        guard let code = slcanBitrateCode(bitrate) else {
+            throw PortFailure(path, .adapterRefused(command: "S\(bitrate)"))
+        }
         bitrateCode = code
         try serial.open()
         counters.opened += 1

@@ -39,10 +39,13 @@ public final class SerialPort {
         if isatty(fd) == 0 { throw PortFailure(path, .notATerminal) }
         if clinux_tty_claim(fd) < 0 { throw .opening(path) }
         if clinux_tty_set_raw(fd, baud) < 0 {
-            throw PortFailure(path, errno == EINVAL ? .baudRefused(asked: baud, got: nil) : .system(call: "TCSETS2", code: errno))
+            throw PortFailure(
+                path, errno == EINVAL ? .baudRefused(asked: baud, got: nil) : .system(call: "TCSETS2", code: errno))
         }
         var (input, output, isRaw) = (UInt32(0), UInt32(0), Int32(0))
-        if clinux_tty_read_back(fd, &input, &output, &isRaw) < 0 { throw PortFailure(path, .system(call: "TCGETS2", code: errno)) }
+        if clinux_tty_read_back(fd, &input, &output, &isRaw) < 0 {
+            throw PortFailure(path, .system(call: "TCGETS2", code: errno))
+        }
         // Drivers report what the divider of the chip makes of the rate: 2 % is still well inside what a UART tolerates.
         for got in [input, output] where UInt64(got.distance(to: baud).magnitude) * 50 > UInt64(baud) {
             throw PortFailure(path, .baudRefused(asked: baud, got: got))

@@ -70,7 +70,9 @@ public struct StateFile {
         if fd < 0 { throw .opening(path) }
         defer { close(fd) }
         // Over the old content, not truncated first: the space is there even when the disk is full.
-        guard pwrite(fd, bytes, bytes.count, 0) == bytes.count else { throw PortFailure(path, .system(call: "write", code: errno)) }
+        guard pwrite(fd, bytes, bytes.count, 0) == bytes.count else {
+            throw PortFailure(path, .system(call: "write", code: errno))
+        }
         sequence &+= 1
         nextSlot = 1 - nextSlot
     }

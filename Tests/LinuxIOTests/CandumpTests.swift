@@ -38,7 +38,8 @@ import Testing
     @Test(arguments: [
         ("", CandumpLine.Problem.empty), ("   ", .empty), ("(12", .badTime), ("(x) can0 351#00", .badTime),
         ("can0", .noFrame), ("can0 351", .noFrame), ("can0 351 [9] 00", .noFrame), ("can0 351 [2] 00", .badBytes),
-        ("can0 351 [2] 00 0", .badBytes), ("35#00", .badIdentifier), ("851#00", .badIdentifier), ("3G1#00", .badIdentifier),
+        ("can0 351 [2] 00 0", .badBytes), ("35#00", .badIdentifier), ("851#00", .badIdentifier),
+        ("3G1#00", .badIdentifier),
         ("351#0", .badBytes), ("351#0G", .badBytes), ("351#000000000000000000", .badBytes),
         ("20000040#0000000000000000", .errorFrame), ("351##100", .canFD),
     ])

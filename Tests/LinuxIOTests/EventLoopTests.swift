@@ -26,7 +26,10 @@ import Testing
         #expect(Instant.now >= deadline)
     }
 
-    @Test func `what happens on a descriptor is told under its token, and only once asked for also that it can be written`() throws {
+    @Test
+    func `what happens on a descriptor is told under its token, and only once asked for also that it can be written`()
+        throws
+    {
         let loop = try EventLoop()
         let peer = try Peer()
         let port = SerialPort(path: peer.path)

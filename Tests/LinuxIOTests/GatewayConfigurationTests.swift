@@ -30,7 +30,9 @@ import Testing
         for index in bytes.indices {
             var damaged = bytes
             damaged[index] ^= 1 << UInt8(index % 8)
-            #expect(throws: GatewayConfigurationError.self, "byte \(index)") { try GatewayConfiguration(decoding: damaged) }
+            #expect(throws: GatewayConfigurationError.self, "byte \(index)") {
+                try GatewayConfiguration(decoding: damaged)
+            }
         }
     }
 
