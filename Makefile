@@ -31,6 +31,12 @@ test: ## unit, golden, capture and property tests
 embedded-check: ## the core builds for riscv32 in Embedded Swift and links without an allocator
 	scripts/embedded-check
 
+.PHONY: bench
+bench: ## measure; one tab-separated line per figure: name, value, unit, target, ok or short
+	@scripts/bootstrap bench
+	@$(RELEASE_BUILD) --product packbridge-bench >&2
+	@$(RELEASE)/release/packbridge-bench
+
 .PHONY: lint
 lint: ## layout, purity of the core, scripts
 	scripts/lint

@@ -20,8 +20,13 @@ let host: [Target] = [
     .executableTarget(
         name: "packbridge",
         dependencies: [
-            "LinuxIO", "Simulation", "LinkClient", "Yams", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            "CLinux", "LinuxIO", "Simulation", "LinkClient", "Yams", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]),
+]
+
+let bench: [Target] = [
+    .target(name: "AllocationCounter"),
+    .executableTarget(name: "packbridge-bench", dependencies: ["LinuxIO", "AllocationCounter"]),
 ]
 
 let tests: [Target] = [
@@ -54,5 +59,5 @@ let package = Package(
             .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
             .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         ],
-    targets: embedded ? core + probes : core + host + tests
+    targets: embedded ? core + probes : core + host + bench + tests
 )
