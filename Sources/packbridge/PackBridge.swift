@@ -5,7 +5,9 @@ import Foundation
 struct PackBridge: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "packbridge", abstract: "Connects a JK BMS to an inverter that accepts only branded batteries.",
-        subcommands: [CheckCommand.self, DecodeCommand.self])
+        subcommands: [
+            RunCommand.self, ControlCommand.self, StatusCommand.self, CheckCommand.self, DecodeCommand.self,
+        ])
 
     /// Exit codes: 0 good, 1 something rejected or failed, 2 usage, 78 configuration refused. ArgumentParser's own code for a
     /// wrong command line is 64, so it is translated here.

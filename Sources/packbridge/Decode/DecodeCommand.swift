@@ -82,6 +82,6 @@ struct DecodeCommand: ParsableCommand {
 }
 
 /// Writes at once, line by line, so that a program at the other end of a pipe never waits for a buffer to fill.
-private func writeOut(_ bytes: [UInt8]) {
+func writeOut(_ bytes: [UInt8]) {
     FileHandle.standardOutput.write(Data(bytes))
 }

@@ -1,0 +1,23 @@
+import ArgumentParser
+
+/// `packbridge control`: checks the configuration and becomes the control process.
+struct ControlCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "control",
+        abstract: "Runs the control process alone: serial lines and CAN, no network.",
+        discussion: """
+            Reads the configuration and replaces itself by packbridge-control, which knows no YAML. Watch it with
+            `packbridge status`. SIGTERM and SIGINT end it.
+
+            Example: packbridge control --config /etc/packbridge.yaml
+
+            Exit codes: 0 ended by a signal, 1 something failed, 2 usage, 78 the configuration is refused.
+            """)
+
+    @Option(help: "The configuration file.")
+    var config = "packbridge.yaml"
+
+    func run() throws {
+        try ControlProcess.become(with: loadConfiguration(at: config))
+    }
+}
