@@ -1,0 +1,164 @@
+import Battery
+import ChargeControl
+import InverterDialects
+import JKBMS
+import Testing
+
+@testable import BridgeEngine
+
+/// The engine with one JK pack on one line and one Pylontech inverter, driven by hand.
+struct Bench {
+    var engine: Engine
+    var ports = RecordingPorts()
+    var now: Int64 = 0
+    /// Answers requests while true.
+    var bmsAlive = true
+    var report = JK4E57.Report()
+    private var answered = 0
+
+    init(pollInterval: Int64 = 1000) {
+        var control = ControlConfiguration(chemistry: .lfp)
+        control.packs.append(PackConfiguration())
+        control.userCharge = 100_000
+        control.userDischarge = 100_000
+        var configuration = BridgeConfiguration(control: control)
+        var line = BMSPortConfiguration()
+        line.pace.interval = pollInterval
+        line.addresses.append(0)
+        configuration.bmsPorts.append(line)
+        configuration.inverterPorts.append(InverterPortConfiguration())
+        engine = Engine(configuration: configuration, record: nil, at: Instant(milliseconds: 0))
+        report.command = 6
+        report.transport = 1
+        for _ in 0..<16 { report.cells.append(3320) }
+        report.setRaw(.protocolVersion, to: 1)
+        let values: [(JK4E57.Identifier, Int64)] = [
+            (.mosfetTemperature, 25), (.temperature1, 22), (.temperature2, 23), (.packVoltage, 53_120), (.current, 10_000),
+            (.soc, 60), (.probeCount, 2), (.cycles, 12), (.cellCount, 16), (.warnings, 0), (.status, 3),
+            (.cellOverVoltage, 3650), (.cellUnderVoltage, 2700), (.dischargeOverCurrent, 150), (.chargeOverCurrent, 120),
+            (.chargeOverTemperature, 60), (.dischargeOverTemperature, 70), (.chargeUnderTemperature, 0),
+            (.configuredCellCount, 16), (.configuredCapacity, 280), (.chargeEnabled, 1), (.dischargeEnabled, 1),
+            (.learnedCapacity, 280),
+        ]
+        for (id, value) in values { report.setValue(of: id, to: value) }
+        engine.bmsPort(0, isOpen: true, at: Instant(milliseconds: 0), ports: &ports)
+        engine.inverterPort(0, state: .active, at: Instant(milliseconds: 0), ports: &ports)
+    }
+
+    /// Lets time pass in steps of 1 ms, waking the engine exactly when it asked for it; a reply takes 27 ms.
+    mutating func run(for duration: Int64) {
+        let end = now + duration
+        var wakeAt = now
+        while now < end {
+            ports.now = now
+            if now >= wakeAt {
+                wakeAt = engine.wake(at: Instant(milliseconds: now), ports: &ports).milliseconds
+            }
+            if ports.requests.count > answered, now >= ports.requests[answered].at + 27 {
+                answered += 1
+                if bmsAlive { reply() }
+                wakeAt = now + 1
+            }
+            now += 1
+        }
+    }
+
+    mutating func reply() {
+        var frame = JK4E57.Frame()
+        JK4E57.encodeReply(report, into: &frame)
+        let bytes = (0..<frame.count).map { frame[$0] }
+        engine.received(bytes.span, onBMSPort: 0, at: Instant(milliseconds: now), ports: &ports)
+    }
+
+    func events(_ kind: EngineEventKind) -> [EngineEvent] {
+        ports.received(.event).compactMap { message in
+            var event = EngineEvent()
+            var reader = message.payload
+            event.visitFields(&reader)
+            return reader.isValid && event.kind == kind ? event : nil
+        }
+    }
+}
+
+@Suite struct EngineTests {
+    @Test func `the first request goes out when the line opens and asks for the whole table`() {
+        var bench = Bench()
+        bench.run(for: 5)
+        let request = bench.ports.requests.first
+        #expect(request?.at == 0)
+        #expect(request?.bytes.prefix(2) == [0x4E, 0x57])
+        #expect(request?.bytes.count == 21)
+    }
+
+    @Test func `what the BMS says reaches the readers of Link within the second`() throws {
+        var bench = Bench()
+        bench.run(for: 2500)
+        let packs = bench.ports.received(.pack)
+        let last = try #require(packs.last)
+        var pack = PackPayload()
+        var reader = last.payload
+        pack.visitFields(&reader)
+        #expect(reader.isValid)
+        #expect(pack.reading.cells.count == 16)
+        #expect(pack.reading.cells[15] == 3320)
+        #expect(pack.reading.current == 10_000)
+        #expect(pack.reading.soc == 6000)
+        #expect(pack.readingAge >= 0 && pack.readingAge < 1000)
+        #expect(pack.reading.settings?.cellOverVoltage == 3650)
+        let ends = bench.ports.received(.endOfSnapshot).count
+        #expect(ends == 3)
+    }
+
+    @Test func `a silent BMS is asked on, and its port is opened again each 30 s`() {
+        var bench = Bench()
+        bench.bmsAlive = false
+        bench.run(for: 61_000)
+        #expect(bench.ports.reopened == [0, 0])
+        #expect(bench.ports.requests.count > 60)
+        #expect(bench.engine.bmsPorts[0].counters.timeouts > 10)
+    }
+
+    @Test func `a heartbeat heard and lost is told as two events`() {
+        var bench = Bench()
+        bench.run(for: 100)
+        bench.engine.received(
+            CANFrame(id: 0x305, length: 8), onInverterPort: 0, at: Instant(milliseconds: 100), ports: &bench.ports)
+        bench.run(for: 12_000)
+        #expect(bench.events(.heartbeat).map(\.a) == [1, 0])
+    }
+
+    @Test func `a reader that was away gets the events that it missed, and the configuration`() throws {
+        var bench = Bench()
+        bench.run(for: 3000)
+        bench.ports.messages.removeAll()
+        let request = LinkReplay(after: 0).message(sequence: 1)
+        request.withBytes { bytes in
+            bench.engine.receivedLink(bytes, at: Instant(milliseconds: bench.now), ports: &bench.ports)
+        }
+        let numbers = bench.ports.received(.event).map { message in
+            var event = EngineEvent()
+            var reader = message.payload
+            event.visitFields(&reader)
+            return event.number
+        }
+        #expect(numbers == (1...bench.engine.events.last).map { $0 })
+        let message = try #require(bench.ports.received(.configuration).first)
+        let copy = try message.withPayload { bytes in try BridgeConfiguration(image: bytes) }
+        #expect(copy == bench.engine.configuration)
+    }
+
+    @Test func `half a frame from before the port was lost is not completed by what comes after`() {
+        var bench = Bench()
+        bench.bmsAlive = false
+        bench.run(for: 10)
+        var frame = JK4E57.Frame()
+        JK4E57.encodeReply(bench.report, into: &frame)
+        let bytes = (0..<frame.count).map { frame[$0] }
+        let (head, tail) = (Array(bytes[0..<100]), Array(bytes[100...]))
+        bench.engine.received(head.span, onBMSPort: 0, at: Instant(milliseconds: 10), ports: &bench.ports)
+        bench.engine.bmsPort(0, isOpen: false, at: Instant(milliseconds: 11), ports: &bench.ports)
+        bench.engine.bmsPort(0, isOpen: true, at: Instant(milliseconds: 12), ports: &bench.ports)
+        bench.engine.received(tail.span, onBMSPort: 0, at: Instant(milliseconds: 13), ports: &bench.ports)
+        #expect(bench.engine.bmsPorts[0].counters.snapshots == 0)
+    }
+}
