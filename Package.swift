@@ -13,6 +13,7 @@ let core: [Target] = [
 
 let host: [Target] = [
     .target(name: "CLinux"),
+    .target(name: "FirmwareHAL", dependencies: ["BridgeEngine"]),
     .target(name: "LinuxIO", dependencies: ["BridgeEngine", "CLinux"]),
     .target(name: "Simulation", dependencies: ["BridgeEngine"]),
     .target(name: "LinkClient", dependencies: ["BridgeEngine"]),
@@ -35,6 +36,7 @@ let tests: [Target] = [
     .testTarget(name: "InverterDialectsTests", dependencies: ["InverterDialects"]),
     .testTarget(name: "ChargeControlTests", dependencies: ["ChargeControl"]),
     .testTarget(name: "BridgeEngineTests", dependencies: ["BridgeEngine"]),
+    .testTarget(name: "FirmwareHALTests", dependencies: ["FirmwareHAL"]),
     .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO"]),
     .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
     .testTarget(name: "LinkClientTests", dependencies: ["LinkClient"]),

@@ -1,0 +1,39 @@
+/// A ring of bytes between the loop, which never waits, and a UART, which is slow.
+public struct ByteRing<let capacity: Int>: Sendable {
+    private var storage = InlineArray<capacity, UInt8>(repeating: 0)
+    private var head = 0
+    public private(set) var count = 0
+    /// Bytes that found no room.
+    public private(set) var lost: UInt32 = 0
+
+    public init() {}
+
+    public var room: Int { capacity - count }
+
+    /// Adds one byte; it is lost, and counted, when the ring is full.
+    public mutating func push(_ byte: UInt8) {
+        if count == capacity {
+            lost &+= 1
+            return
+        }
+        storage[(head + count) % capacity] = byte
+        count += 1
+    }
+
+    /// Adds all bytes or none, so that a message is never cut.
+    public mutating func push(_ bytes: Span<UInt8>) {
+        if bytes.count > room {
+            lost &+= UInt32(bytes.count)
+            return
+        }
+        for i in 0..<bytes.count { push(bytes[i]) }
+    }
+
+    public mutating func pop() -> UInt8? {
+        if count == 0 { return nil }
+        let byte = storage[head]
+        head = (head + 1) % capacity
+        count -= 1
+        return byte
+    }
+}
