@@ -73,11 +73,11 @@ extension Engine {
         link.snapshot &+= 1
         var bank = bankPayload(at: now)
         send(.bank, ports: &ports) { writer in bank.visitFields(&writer) }
-        for index in 0..<controller.output.packs.count {
+        for index in 0..<configuration.control.packs.count {
             var pack = PackPayload()
             pack.snapshot = link.snapshot
             pack.number = UInt8(index + 1)
-            pack.status = controller.output.packs[index]
+            if index < controller.output.packs.count { pack.status = controller.output.packs[index] }
             if let at = readings[index].at {
                 pack.readingAge = now.since(at)
                 pack.reading = readings[index].reading

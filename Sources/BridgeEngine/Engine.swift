@@ -32,7 +32,8 @@ public struct Engine: Sendable {
             BMSPort(i < configuration.bmsPorts.count ? configuration.bmsPorts[i] : BMSPortConfiguration())
         }
         inverterPorts = InlineArray { i in
-            InverterPort(i < configuration.inverterPorts.count ? configuration.inverterPorts[i] : InverterPortConfiguration())
+            InverterPort(
+                i < configuration.inverterPorts.count ? configuration.inverterPorts[i] : InverterPortConfiguration())
         }
         started = now
         nextTick = now
@@ -78,7 +79,8 @@ public struct Engine: Sendable {
         if old == state { return }
         inverterPorts[port].changed(to: state, at: now)
         publish(
-            log(.inverterBus, pack: UInt8(port), a: Int32(old.rawValue), b: Int32(state.rawValue), at: now), ports: &ports)
+            log(.inverterBus, pack: UInt8(port), a: Int32(old.rawValue), b: Int32(state.rawValue), at: now),
+            ports: &ports)
         _ = wakeInverterPort(port, at: now, ports: &ports)
     }
 
@@ -121,7 +123,8 @@ public struct Engine: Sendable {
             withUnsafeMutablePointer(to: &readings) { readings in
                 withUnsafeMutablePointer(to: &ports) { ports in
                     var line = LineEvents(
-                        port: port, configuration: configuration, controller: controller, readings: readings, ports: ports,
+                        port: port, configuration: configuration, controller: controller, readings: readings,
+                        ports: ports,
                         counters: counters)
                     body(&session, &line)
                     needsTick = line.needsTick
@@ -164,9 +167,12 @@ public struct Engine: Sendable {
         persistIfDue(at: now, ports: &ports)
     }
 
-    private mutating func wakeInverterPort<Ports: EnginePorts>(_ port: Int, at now: Instant, ports: inout Ports) -> Instant? {
+    private mutating func wakeInverterPort<Ports: EnginePorts>(_ port: Int, at now: Instant, ports: inout Ports)
+        -> Instant?
+    {
         inverterPorts[port].wake(
-            report: controller.output.report, mayTransmit: controller.output.mayTransmit, port: port, at: now, ports: &ports)
+            report: controller.output.report, mayTransmit: controller.output.mayTransmit, port: port, at: now,
+            ports: &ports)
     }
 
     private mutating func noteHeartbeat<Ports: EnginePorts>(_ port: Int, at now: Instant, ports: inout Ports) {
@@ -180,7 +186,8 @@ public struct Engine: Sendable {
     private mutating func noteChanges<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
         if controller.output.phase != seen.phase {
             publish(
-                log(.phase, a: Int32(seen.phase.rawValue), b: Int32(controller.output.phase.rawValue), at: now), ports: &ports)
+                log(.phase, a: Int32(seen.phase.rawValue), b: Int32(controller.output.phase.rawValue), at: now),
+                ports: &ports)
             seen.phase = controller.output.phase
         }
         if controller.output.mayTransmit && !seen.mayTransmit {
@@ -191,7 +198,8 @@ public struct Engine: Sendable {
         if warnings != seen.warnings {
             publish(
                 log(
-                    .warnings, a: Int32(bitPattern: warnings & ~seen.warnings), b: Int32(bitPattern: seen.warnings & ~warnings),
+                    .warnings, a: Int32(bitPattern: warnings & ~seen.warnings),
+                    b: Int32(bitPattern: seen.warnings & ~warnings),
                     at: now), ports: &ports)
             seen.warnings = warnings
         }
@@ -200,7 +208,8 @@ public struct Engine: Sendable {
             if state != seen.packStates[pack] {
                 publish(
                     log(
-                        .packState, pack: UInt8(pack + 1), a: Int32(seen.packStates[pack].rawValue), b: Int32(state.rawValue),
+                        .packState, pack: UInt8(pack + 1), a: Int32(seen.packStates[pack].rawValue),
+                        b: Int32(state.rawValue),
                         at: now), ports: &ports)
                 seen.packStates[pack] = state
             }

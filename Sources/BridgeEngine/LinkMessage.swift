@@ -32,7 +32,8 @@ public enum LinkFraming {
 
 /// Writes one complete message: header, the payload that `fields` adds, length and checksum.
 func linkMessage<let capacity: Int>(
-    _ kind: LinkKind, sequence: UInt32, into writer: inout FieldWriter<capacity>, _ fields: (inout FieldWriter<capacity>) -> Void
+    _ kind: LinkKind, sequence: UInt32, into writer: inout FieldWriter<capacity>,
+    _ fields: (inout FieldWriter<capacity>) -> Void
 ) {
     writer.append(0x50)
     writer.append(0x42)

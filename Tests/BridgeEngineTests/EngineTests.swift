@@ -33,9 +33,11 @@ struct Bench {
         for _ in 0..<16 { report.cells.append(3320) }
         report.setRaw(.protocolVersion, to: 1)
         let values: [(JK4E57.Identifier, Int64)] = [
-            (.mosfetTemperature, 25), (.temperature1, 22), (.temperature2, 23), (.packVoltage, 53_120), (.current, 10_000),
+            (.mosfetTemperature, 25), (.temperature1, 22), (.temperature2, 23), (.packVoltage, 53_120),
+            (.current, 10_000),
             (.soc, 60), (.probeCount, 2), (.cycles, 12), (.cellCount, 16), (.warnings, 0), (.status, 3),
-            (.cellOverVoltage, 3650), (.cellUnderVoltage, 2700), (.dischargeOverCurrent, 150), (.chargeOverCurrent, 120),
+            (.cellOverVoltage, 3650), (.cellUnderVoltage, 2700), (.dischargeOverCurrent, 150),
+            (.chargeOverCurrent, 120),
             (.chargeOverTemperature, 60), (.dischargeOverTemperature, 70), (.chargeUnderTemperature, 0),
             (.configuredCellCount, 16), (.configuredCapacity, 280), (.chargeEnabled, 1), (.dischargeEnabled, 1),
             (.learnedCapacity, 280),

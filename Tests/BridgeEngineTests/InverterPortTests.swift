@@ -22,7 +22,8 @@ import Testing
     ) {
         for t in stride(from: from, to: to, by: 5) {
             ports.now = t
-            _ = port.wake(report: report, mayTransmit: mayTransmit, port: 0, at: Instant(milliseconds: t), ports: &ports)
+            _ = port.wake(
+                report: report, mayTransmit: mayTransmit, port: 0, at: Instant(milliseconds: t), ports: &ports)
         }
     }
 

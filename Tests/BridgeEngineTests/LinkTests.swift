@@ -10,7 +10,8 @@ import Testing
         (0..<writer.count).map { writer.bytes[$0] }
     }
 
-    func messages<S: Sequence>(in bytes: S, with receiver: inout LinkReceiver) -> [LinkMessage] where S.Element == UInt8 {
+    func messages<S: Sequence>(in bytes: S, with receiver: inout LinkReceiver) -> [LinkMessage]
+    where S.Element == UInt8 {
         var found: [LinkMessage] = []
         for byte in bytes {
             receiver.push(byte)
@@ -74,7 +75,9 @@ import Testing
             seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             // Starts of messages are frequent, so that the length and checksum checks are reached.
             let roll = UInt8(truncatingIfNeeded: seed >> 33)
-            let byte: UInt8 = roll < 40 ? 0x50 : roll < 80 ? 0x42 : roll < 120 ? 0x01 : roll < 150 ? 0 : UInt8(truncatingIfNeeded: seed >> 41)
+            let byte: UInt8 =
+                roll < 40
+                ? 0x50 : roll < 80 ? 0x42 : roll < 120 ? 0x01 : roll < 150 ? 0 : UInt8(truncatingIfNeeded: seed >> 41)
             receiver.push(byte)
             while receiver.next() != nil { found += 1 }
         }
