@@ -63,3 +63,41 @@ let package = Package(
         ],
     targets: embedded ? core + probes : core + host + bench + tests
 )
+
+// `packbridge serve` and what only it needs: a build of the core, the control process or the fuzz targets stays without a web
+// server and a database. PACKBRIDGE_SERVICES=1 adds it.
+if Context.environment["PACKBRIDGE_SERVICES"] == "1" && !embedded {
+    package.dependencies += [
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ]
+    package.targets += [
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CServices", linkerSettings: [.linkedLibrary("crypt")]),
+        // The page itself, inside the binary: Sources/Services/Web by way of `#embed`, so that there is no step to forget.
+        .target(name: "WebFiles"),
+        .target(
+            name: "Services",
+            dependencies: [
+                "BridgeEngine", "LinkClient", "CServices", "CZlib", "WebFiles",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            exclude: ["Web"]),
+        .executableTarget(name: "packbridge-serve", dependencies: ["Services"]),
+        .testTarget(name: "ServicesTests", dependencies: ["Services"]),
+    ]
+}
