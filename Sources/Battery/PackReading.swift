@@ -27,7 +27,7 @@ public enum SensorReading: Equatable, Sendable, BitwiseCopyable {
 ///
 /// A nil field was not in the reply. Nothing is ever filled in: what is missing stays missing, and the control logic tightens
 /// (charge-control.md §1).
-public struct PackReading: Sendable {
+public struct PackReading: Sendable, BitwiseCopyable {
     public var cells = CellVoltages(filler: 0)
     public var packVoltage: Millivolts?
     /// Positive while charging.

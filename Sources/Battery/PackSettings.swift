@@ -1,5 +1,5 @@
 /// The protection settings that the owner stored in the BMS. Nil means that the protocol or this reply does not carry it.
-public struct PackSettings: Equatable, Sendable {
+public struct PackSettings: Equatable, Sendable, BitwiseCopyable {
     public var cellOverVoltage: Millivolts?
     public var cellOverVoltageRelease: Millivolts?
     public var cellUnderVoltage: Millivolts?

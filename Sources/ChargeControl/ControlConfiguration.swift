@@ -134,4 +134,16 @@ public struct ControlConfiguration: Equatable, Sendable {
             (chargeRateMaximum, fullEveryDays, coldZero, coldReallow) = (1000, 0, -200, -170)
         }
     }
+
+    /// The preset of `zd_floor`, also the anchor of the low-voltage SoC rules (charge-control.md §2, §9 S4).
+    static func presetDischargeZero(_ chemistry: Chemistry) -> Millivolts {
+        switch chemistry {
+        case .lfp: 2800
+        case .nmc: 3000
+        case .lto: 1900
+        }
+    }
+
+    /// n × a cell voltage.
+    func pack(_ cell: Millivolts) -> Millivolts { cellsInSeries * cell }
 }

@@ -4,5 +4,54 @@ import Battery
 ///
 /// The engine writes it to alternating slots with a CRC, at most once in 5 minutes and on events.
 public struct ControlRecord: Equatable, Sendable, BitwiseCopyable {
+    /// Counts up with every image written; of two good slots the higher one is the newer.
+    public var sequence: UInt32 = 0
+    /// Generation of the configuration that was in force.
+    public var generation: UInt32 = 0
+    public var phase = Phase.initial
+    /// `t_abs`, the accumulated time near full, ms.
+    public var absorbTime: Milliseconds = 0
+    /// Monotonic time since FULL, and since SoC was last ≥ 97 %, ms.
+    public var sinceFull: Milliseconds = 0
+    public var sinceNearlyFull: Milliseconds = 0
+    public var grade = ChargeGrade.none
+    public var preventsFull = CellPlace.unknown
+    /// Where the ramp down to float was, pack mV; 0 = not on a ramp.
+    public var floatVoltage: Millivolts = 0
+    /// Reported SoC, 0.01 %; -1 = none.
+    public var soc: CentiPercent = -1
+    public var isFull = false
+    public var socOffset: CentiPercent = 0
+    public var rawAtFull: CentiPercent = 10_000
+    /// Own coulomb counter, mAh; -1 = not initialised.
+    public var charge: MilliampHours = -1
+    /// Learned capacity of the bank, mAh; 0 = not learned.
+    public var learnedCapacity: MilliampHours = 0
+    /// Recent losses of each pack, for the back-off (amendment 4).
+    public var flaps = InlineCounts()
+    /// Energy through the bank, Wh.
+    public var energyCharged: Int64 = 0
+    public var energyDischarged: Int64 = 0
+
     public init() {}
+}
+
+/// One small counter per pack.
+public struct InlineCounts: Equatable, Sendable, BitwiseCopyable {
+    private var low: UInt64 = 0
+    private var high: UInt64 = 0
+
+    public init() {}
+
+    public subscript(_ pack: Int) -> UInt8 {
+        get { UInt8(truncatingIfNeeded: pack < 8 ? low >> UInt64(8 * pack) : high >> UInt64(8 * (pack - 8))) }
+        set {
+            let shift = UInt64(8 * (pack % 8))
+            if pack < 8 {
+                low = low & ~(0xFF << shift) | UInt64(newValue) << shift
+            } else {
+                high = high & ~(0xFF << shift) | UInt64(newValue) << shift
+            }
+        }
+    }
 }

@@ -1,0 +1,68 @@
+import Battery
+
+/// CVL and DVL (charge-control.md §6, §7.7; amendments 24 and 27).
+extension Controller {
+    /// The lowest bound on CVL, rounded down to 0.1 V, with its reason.
+    mutating func chargeVoltage(isBlocked: Bool, at now: Instant) -> Reason {
+        let n = configuration.cellsInSeries
+        output.voltageLimiters.removeAll()
+        let phaseVoltage = phase.voltage(bank, configuration, at: now)
+        lastPhaseVoltage = phaseVoltage
+
+        var bounds = Bounds(Reason(.userVoltage, bound: n * configuration.bulk, input: configuration.bulk))
+        func consider(_ reason: Reason, _ list: inout ReasonList) {
+            bounds.consider(reason)
+            if listsLimiters { list.append(reason) }
+        }
+        if listsLimiters { output.voltageLimiters.append(bounds.least) }
+        if let published = bank.publishedVoltage {
+            consider(
+                Reason(.bmsVoltage, bound: published, place: CellPlace(pack: bank.publishedVoltagePack, cell: 0), input: published),
+                &output.voltageLimiters)
+        }
+        consider(Reason(.absoluteVoltage, bound: n * band.ceiling, input: band.overVoltage), &output.voltageLimiters)
+        consider(Reason(.phaseVoltage, bound: phaseVoltage, input: Int32(phase.phase.rawValue)), &output.voltageLimiters)
+        consider(runner(n), &output.voltageLimiters)
+        if bank.isDegraded { consider(Reason(.degraded, bound: n * configuration.float, input: bank.offline), &output.voltageLimiters) }
+        let isLost = bank.conducting == 0 && lastVoltage > 0 && bank.joining == 0 && bank.isolated == 0
+        if isLost { consider(Reason(.lostVoltage, bound: n * configuration.float), &output.voltageLimiters) }
+
+        var least = bounds.least
+        // The offset is for the drop on the cable, which nobody knows while a pack is out of sight (amendment 24).
+        if !isLost && !bank.isDegraded { least.bound += max(0, configuration.inverterOffset) }
+        let cap = min(n * band.ceiling, n * table.absoluteMaximum)
+        if least.bound > cap { least = Reason(.absoluteVoltage, bound: cap, input: band.overVoltage) }
+        if lastVoltage > 0 && least.bound > lastVoltage && (isLost || bank.conducting > 0 && !mayRise(at: now)) && !isStateless {
+            let why = frozen(at: lastVoltage)
+            least = isLost ? Reason(.lostVoltage, bound: lastVoltage) : why
+        }
+        let floor = n * configuration.rebulk
+        if least.bound < floor { least = Reason(.floorVoltage, bound: min(floor, cap), input: least.bound) }
+        lastVoltage = least.bound
+        least.bound = least.bound / 100 * 100
+        output.report.dischargeVoltageLimit = dischargeVoltageLimit
+        return least
+    }
+
+    /// The lowest runner bound; a LOST pack keeps its last one (aggregation.md §3).
+    private func runner(_ n: Int32) -> Reason {
+        var least = Reason(.runnerCell, bound: .max)
+        for i in 0..<packCount {
+            let counts = packs[i].isConnected || packs[i].membership == .lost && !packs[i].wasIsolatedWhenLost
+            if counts && packs[i].runner.bound < least.bound {
+                let m = packs[i].measures
+                least = Reason(
+                    .runnerCell, bound: packs[i].runner.bound, place: CellPlace(pack: UInt8(i + 1), cell: m.highestCell),
+                    input: m.highest)
+            }
+        }
+        return least
+    }
+
+    /// DVL: n × zd or the owner's, rounded up to 0.1 V. zd already holds UVP_max + 100 mV.
+    var dischargeVoltageLimit: Millivolts {
+        let n = configuration.cellsInSeries
+        let exact = max(n * band.dischargeZero, n * configuration.userDischargeVoltage)
+        return (exact + 99) / 100 * 100
+    }
+}

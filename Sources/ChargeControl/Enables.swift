@@ -1,0 +1,59 @@
+import Battery
+
+/// One permission flag (charge-control.md §7.8): false wins at once, true comes back after 10 s of continuous permission.
+struct Enable: Sendable, BitwiseCopyable {
+    private(set) var isOn = false
+    /// It has been true in this run, so a false one "went false" and has to wait.
+    private var wasOn = false
+    private var permitted = Persisting()
+
+    static let returnsAfter: Milliseconds = 10_000
+
+    init() {}
+
+    mutating func update(_ permission: Bool, at now: Instant) {
+        let since = permitted.update(permission, at: now)
+        if !permission {
+            isOn = false
+        } else if !wasOn || since >= Self.returnsAfter {
+            isOn = true
+            wasOn = true
+        }
+    }
+}
+
+/// DVL and the part of dis_en that hangs on it (charge-control.md §7.7).
+struct DischargeVoltage: Sendable, BitwiseCopyable {
+    private(set) var isBelow = false
+    private var low = Persisting()
+    private var recovered = Persisting()
+    private var charging = Persisting()
+
+    init() {}
+
+    mutating func update(_ bank: BankView, limit: Millivolts, cellsInSeries n: Int32, at now: Instant) {
+        let known = bank.isVoltageKnown
+        let lowFor = low.update(known && bank.voltage <= limit, at: now)
+        let highFor = recovered.update(known && bank.isFresh && bank.voltage >= limit + n * 100, at: now)
+        let chargingFor = charging.update(
+            bank.isFresh && bank.isCurrentKnown && bank.current > 0 && Int64(bank.current) * 100 > Int64(bank.capacity), at: now)
+        if lowFor >= 10_000 {
+            isBelow = true
+        }
+        if isBelow && (highFor >= 60_000 || chargingFor >= 60_000) { isBelow = false }
+    }
+}
+
+extension LimitRule {
+    /// Charging is blocked rather than merely limited: HOLD, chg_en false, no requests (amendment 16, charge-control.md §7.8).
+    var blocks: Bool {
+        switch self {
+        case .cold, .coldLatch, .hot, .noTemperature, .mosfetHot, .mosfetLost, .switchOff, .alarm, .stale, .extendedHold, .fault,
+            .userCurrent, .packUserCurrent, .unknownOverCurrentLimit, .cellUnknown, .notReady, .noPackConducts, .joining, .command,
+            .bmsMargin, .cRate:
+            true
+        default:
+            false
+        }
+    }
+}

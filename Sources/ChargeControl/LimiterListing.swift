@@ -1,0 +1,41 @@
+import Battery
+
+/// The list of limiters that `explain` and the web page show: for each rule its tightest bound in terms of the bank, and where.
+///
+/// Off on the hot path: then `add` costs one comparison.
+struct LimiterListing: Sendable, BitwiseCopyable {
+    var isOn = false
+    /// The bounds of a pack count 1/w for the bank.
+    private var numerator: Int64 = 1
+    private var denominator: Int64 = 1
+    private(set) var reasons = ReasonList(filler: Reason(.none, bound: 0))
+
+    init() {}
+
+    mutating func clear() {
+        reasons.removeAll()
+        wholeBank()
+    }
+
+    mutating func wholeBank() {
+        numerator = 1
+        denominator = 1
+    }
+
+    /// The following bounds belong to a pack whose share of the current is `share` / `whole`.
+    mutating func pack(share: Int64, of whole: Int64) {
+        numerator = max(whole, 1)
+        denominator = max(share, 1)
+    }
+
+    mutating func add(_ reason: Reason) {
+        if !isOn { return }
+        var entry = reason
+        entry.bound = scaledDown(reason.bound, numerator, denominator)
+        for i in 0..<reasons.count where reasons[i].rule == reason.rule {
+            if entry.bound < reasons[i].bound { reasons[i] = entry }
+            return
+        }
+        reasons.append(entry)
+    }
+}

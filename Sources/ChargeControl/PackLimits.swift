@@ -1,0 +1,230 @@
+import Battery
+
+/// What the limiters of one pack need beside the pack itself.
+struct LimitContext: Sendable {
+    var table: ChemistryTable
+    var band: CellBand
+    var marginPercent: Int32
+    /// Thousandths of C.
+    var rateMaximum: Int32
+    var coldZero: Decidegrees
+    var hold: Milliseconds
+    var zero: Milliseconds
+    var wireResistanceStops: Bool
+    /// `explain`: latches are off.
+    var isStateless: Bool
+}
+
+/// Collects bounds and keeps the lowest. The first of several equal ones wins, so the order in which limiters are asked decides
+/// which name the owner reads; the order of packs does not change a value.
+struct Bounds: Sendable, BitwiseCopyable {
+    private(set) var least: Reason
+
+    init(_ first: Reason) {
+        least = first
+    }
+
+    mutating func consider(_ candidate: Reason) {
+        if candidate.bound < least.bound { least = candidate }
+    }
+}
+
+/// The limiters of one pack in one direction (charge-control.md §7, amendment 2), each a pure function of the pack and the context.
+extension PackTracker {
+    /// Everything that bounds the charge of this pack.
+    func chargeLimit(number: UInt8, _ context: LimitContext, pack: PackConfiguration, at now: Instant, listing: inout LimiterListing)
+        -> Reason
+    {
+        let place = CellPlace(pack: number, cell: 0)
+        let hot = CellPlace(pack: number, cell: sensors.hottestSensor)
+        let cold = CellPlace(pack: number, cell: sensors.coldestSensor)
+        let high = CellPlace(pack: number, cell: measures.highestCell)
+        let effect = alarmEffect(context)
+
+        let base = chargeBase(context, pack: pack, place: place)
+        var bounds = Bounds(base)
+        listing.add(base)
+        func consider(_ reason: Reason, _ bounds: inout Bounds, _ listing: inout LimiterListing) {
+            bounds.consider(reason)
+            listing.add(reason)
+        }
+        if fault.isSevere || fault.isOverVoltage {
+            let input = fault.isOverVoltage ? measures.highest : fault.input
+            consider(Reason(.fault, bound: 0, place: fault.isOverVoltage ? high : place, input: input), &bounds, &listing)
+        }
+        if !effect.charge.isEmpty {
+            consider(
+                Reason(.alarm, bound: 0, place: place, input: Int32(bitPattern: effect.charge.rawValue)), &bounds, &listing)
+        }
+        if !measures.chargeSwitch { consider(Reason(.switchOff, bound: 0, place: place), &bounds, &listing) }
+        consider(chargeTemperature(context, amount: .max, hot: hot, cold: cold, place: place), &bounds, &listing)
+        if latches.cold && !context.isStateless {
+            consider(Reason(.coldLatch, bound: 0, place: cold, input: sensors.coldest ?? 0), &bounds, &listing)
+        }
+        let byCell = context.band.chargeScaled(base.bound, highest: measures.highest)
+        consider(Reason(.cellHigh, bound: byCell, place: high, input: measures.highest), &bounds, &listing)
+        if latches.top && !context.isStateless {
+            consider(Reason(.topLatch, bound: 0, place: high, input: measures.highest), &bounds, &listing)
+        }
+        consider(
+            Reason(.cRate, bound: scaledDown(capacity ?? 0, Int64(context.rateMaximum), 1000), place: place, input: capacity ?? 0),
+            &bounds, &listing)
+        if let limit = dynamic.charge { consider(Reason(.bmsDynamic, bound: limit, place: place, input: limit), &bounds, &listing) }
+        consider(mosfetLimit(base.bound, place: place), &bounds, &listing)
+        return aged(bounds.least, context, pack: pack, place: place, at: now, listing: &listing)
+    }
+
+    /// Everything that bounds the discharge of this pack.
+    func dischargeLimit(
+        number: UInt8, _ context: LimitContext, pack: PackConfiguration, at now: Instant, listing: inout LimiterListing
+    ) -> Reason {
+        let place = CellPlace(pack: number, cell: 0)
+        let low = CellPlace(pack: number, cell: measures.lowestCell)
+        let effect = alarmEffect(context)
+
+        let base = dischargeBase(context, pack: pack, place: place)
+        var bounds = Bounds(base)
+        listing.add(base)
+        func consider(_ reason: Reason, _ bounds: inout Bounds, _ listing: inout LimiterListing) {
+            bounds.consider(reason)
+            listing.add(reason)
+        }
+        if fault.isSevere { consider(Reason(.fault, bound: 0, place: place, input: fault.input), &bounds, &listing) }
+        if !effect.discharge.isEmpty {
+            consider(
+                Reason(.alarm, bound: 0, place: place, input: Int32(bitPattern: effect.discharge.rawValue)), &bounds, &listing)
+        }
+        if !measures.dischargeSwitch { consider(Reason(.switchOff, bound: 0, place: place), &bounds, &listing) }
+        considerDischargeTemperature(base.bound, context, number: number, &bounds, &listing)
+        let byCell = dischargeByCell(base.bound, context)
+        consider(Reason(.cellLow, bound: byCell, place: low, input: measures.lowest), &bounds, &listing)
+        if latches.empty && !context.isStateless {
+            consider(Reason(.emptyLatch, bound: 0, place: low, input: measures.lowest), &bounds, &listing)
+        }
+        if let limit = dynamic.discharge { consider(Reason(.bmsDynamic, bound: limit, place: place, input: limit), &bounds, &listing) }
+        consider(mosfetLimit(base.bound, place: place), &bounds, &listing)
+        return aged(bounds.least, context, pack: pack, place: place, at: now, listing: &listing)
+    }
+
+    /// margin × OCP, capped by the owner's current for this pack; 0 while OCP is unknown.
+    private func chargeBase(_ context: LimitContext, pack: PackConfiguration, place: CellPlace) -> Reason {
+        base(
+            overCurrent: settings.chargeOverCurrent ?? typed(pack.chargeOverCurrent), user: pack.chargeLimit, context, place: place)
+    }
+
+    private func dischargeBase(_ context: LimitContext, pack: PackConfiguration, place: CellPlace) -> Reason {
+        base(
+            overCurrent: settings.dischargeOverCurrent ?? typed(pack.dischargeOverCurrent), user: pack.dischargeLimit, context,
+            place: place)
+    }
+
+    private func typed(_ limit: Milliamps?) -> Milliamps? {
+        if let limit, limit > 0 { limit } else { nil }
+    }
+
+    private func base(overCurrent: Milliamps?, user: Milliamps?, _ context: LimitContext, place: CellPlace) -> Reason {
+        guard let overCurrent else { return Reason(.unknownOverCurrentLimit, bound: 0, place: place) }
+        let margin = scaledDown(overCurrent, Int64(context.marginPercent), 100)
+        if let user, user < margin { return Reason(.packUserCurrent, bound: max(user, 0), place: place, input: user) }
+        return Reason(.bmsMargin, bound: margin, place: place, input: overCurrent)
+    }
+
+    func alarmEffect(_ context: LimitContext) -> AlarmEffect {
+        let beyond =
+            if let limit = settings.dischargeOverTemperature, let hottest = sensors.hottestKept { hottest > limit } else { false }
+        return AlarmEffect(
+            alarms.held, wireResistanceStops: context.wireResistanceStops, dischargeSwitchOff: !measures.dischargeSwitch,
+            beyondDischargeTemperature: beyond)
+    }
+
+    /// i_T for charging: C-rate by the coldest and by the hottest sensor, the lower one. A lost sensor: 0 (amendment 3).
+    private func chargeTemperature(
+        _ context: LimitContext, amount: Milliamps, hot: CellPlace, cold: CellPlace, place: CellPlace
+    ) -> Reason {
+        guard !sensors.isLost, let coldest = sensors.coldest, let hottest = sensors.hottest else {
+            return Reason(.noTemperature, bound: 0, place: place)
+        }
+        if coldest <= context.coldZero { return Reason(.cold, bound: 0, place: cold, input: coldest) }
+        let c = capacity ?? 0
+        let byCold = context.table.chargeRate.scaled(c, at: coldest)
+        let byHeat = context.table.chargeRate.scaled(c, at: hottest)
+        return byHeat < byCold
+            ? Reason(.hot, bound: byHeat, place: hot, input: hottest) : Reason(.cold, bound: byCold, place: cold, input: coldest)
+    }
+
+    /// i_T for discharging: a fraction of the pack's own limit. Without a sensor at most 0.2C, and never more than the lost one
+    /// allowed last (amendment 17).
+    private func considerDischargeTemperature(
+        _ amount: Milliamps, _ context: LimitContext, number: UInt8, _ bounds: inout Bounds, _ listing: inout LimiterListing
+    ) {
+        if let coldest = sensors.coldestKept, let hottest = sensors.hottestKept {
+            let byCold = context.table.dischargeFraction.scaled(amount, at: coldest)
+            let byHeat = context.table.dischargeFraction.scaled(amount, at: hottest)
+            let reason =
+                byHeat < byCold
+                ? Reason(.hot, bound: byHeat, place: CellPlace(pack: number, cell: sensors.hottestSensor), input: hottest)
+                : Reason(.cold, bound: byCold, place: CellPlace(pack: number, cell: sensors.coldestSensor), input: coldest)
+            bounds.consider(reason)
+            listing.add(reason)
+        }
+        if sensors.isLost {
+            let reason = Reason(.noTemperature, bound: (capacity ?? 0) / 5, place: CellPlace(pack: number, cell: 0))
+            bounds.consider(reason)
+            listing.add(reason)
+        }
+    }
+
+    /// At or below zd the limit is 0 — but only after 5 s, when the latch closes (amendment 10): a load step of a second must not
+    /// black out a house. Until then 1 % stays, the least that is not "discharge forbidden".
+    private func dischargeByCell(_ amount: Milliamps, _ context: LimitContext) -> Milliamps {
+        let scaled = context.band.dischargeScaled(amount, lowest: measures.lowest)
+        let isGrace = measures.lowest <= context.band.dischargeZero && !latches.empty && !context.isStateless
+        return isGrace ? max(scaled, amount / 100) : scaled
+    }
+
+    private func mosfetLimit(_ amount: Milliamps, place: CellPlace) -> Reason {
+        Reason(mosfet.isLost ? .mosfetLost : .mosfetHot, bound: mosfet.scaled(amount), place: place, input: mosfet.value ?? 0)
+    }
+
+    /// The staleness ladder: past T_hold the limit ramps to 0 (failsafe.md §3), or through the extended hold of amendment 18.
+    private func aged(
+        _ reason: Reason, _ context: LimitContext, pack: PackConfiguration, place: CellPlace, at now: Instant,
+        listing: inout LimiterListing
+    ) -> Reason {
+        let age = age(at: now)
+        if age <= context.hold { return reason }
+        let isExtended = usesExtendedHold(pack)
+        let bound =
+            isExtended
+            ? Ladder.extended(reason.bound, cap: (capacity ?? 0) / 5, age: age, hold: context.hold)
+            : Ladder.derated(reason.bound, age: age, hold: context.hold, zero: context.zero)
+        let stale = Reason(
+            isExtended ? .extendedHold : .stale, bound: bound, place: place, input: Int32(clamping: age))
+        listing.add(stale)
+        return stale.bound < reason.bound || reason.bound == 0 && age > context.zero ? stale : reason
+    }
+}
+
+/// How limits fall with the age of the data (failsafe.md §3, amendment 18).
+enum Ladder {
+    static let extendedZero: Milliseconds = 120_000
+    private static let extendedEnd: Milliseconds = 105_000
+    private static let extendedRamp: Milliseconds = 15_000
+
+    /// Linear from the whole limit at T_hold to 0 at T_zero.
+    static func derated(_ limit: Milliamps, age: Milliseconds, hold: Milliseconds, zero: Milliseconds) -> Milliamps {
+        if age <= hold { return limit }
+        if age >= zero { return 0 }
+        return scaledDown(limit, zero - age, zero - hold)
+    }
+
+    /// Over 15 s to min(limit, 0.2C), there until 105 s, then to 0 at 120 s.
+    static func extended(_ limit: Milliamps, cap: Milliamps, age: Milliseconds, hold: Milliseconds) -> Milliamps {
+        let floor = min(limit, cap)
+        if age <= hold { return limit }
+        if age >= extendedZero { return 0 }
+        if age >= extendedEnd { return scaledDown(floor, extendedZero - age, extendedZero - extendedEnd) }
+        let progress = min(age - hold, extendedRamp)
+        return limit - Int32(Int64(limit - floor) * progress / extendedRamp)
+    }
+}
