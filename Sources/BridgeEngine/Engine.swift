@@ -49,6 +49,8 @@ public struct Engine: Sendable {
         bmsPorts[port].counters.bytes &+= UInt64(bytes.count)
         bmsPorts[port].lastByte = now
         let needsTick = withLine(port, ports: &ports) { session, line in session.receive(bytes, at: now, on: &line) }
+        // A reply ends the wait for it: the session may want its next request earlier than the time-out it asked for.
+        bmsPorts[port].nextWake = now
         if needsTick { evaluate(at: now, ports: &ports) }
     }
 

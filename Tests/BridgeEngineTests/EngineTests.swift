@@ -92,6 +92,13 @@ struct Bench {
         #expect(request?.bytes.count == 21)
     }
 
+    @Test func `in the fast mode each reply is followed by the next request at once`() {
+        var bench = Bench(pollInterval: 0)
+        bench.run(for: 1000)
+        // 27 ms for a reply, 1 ms for the step of this bench.
+        #expect(bench.ports.requests.count >= 1000 / 29)
+    }
+
     @Test func `what the BMS says reaches the readers of Link within the second`() throws {
         var bench = Bench()
         bench.run(for: 2500)
