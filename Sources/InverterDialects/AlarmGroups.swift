@@ -10,7 +10,9 @@ extension Alarms {
             .dischargeOverTemperature,
         ]
     }
-    static var underTemperature: Alarms { [.cellUnderTemperature, .chargeUnderTemperature, .dischargeUnderTemperature] }
+    static var underTemperature: Alarms {
+        [.cellUnderTemperature, .chargeUnderTemperature, .dischargeUnderTemperature]
+    }
 
     /// A fault of the battery's electronics: worth a warning where the dialect has nothing more exact.
     static var electronics: Alarms {

@@ -139,9 +139,9 @@ public enum GrowattCAN: InverterDialect {
     private static let version: UInt64 = 0x0000_0000_0101_0000
 
     public static func signals(_ visit: (Signal) -> Void) {
-        visit(Signal(0x311, "ChargeVoltage", at: 7, 16, bigEndian: true, divisor: 10))
-        visit(Signal(0x311, "ChargeCurrentLimit", at: 23, 16, bigEndian: true, divisor: 10))
-        visit(Signal(0x311, "DischargeCurrentLimit", at: 39, 16, bigEndian: true, divisor: 10))
+        visit(Signal(0x311, "ChargeVoltage", at: 7, 16, bigEndian: true, divisor: 10, unit: "V"))
+        visit(Signal(0x311, "ChargeCurrentLimit", at: 23, 16, bigEndian: true, divisor: 10, unit: "A"))
+        visit(Signal(0x311, "DischargeCurrentLimit", at: 39, 16, bigEndian: true, divisor: 10, unit: "A"))
         visit(Signal(0x311, "Status", at: 57, 2, bigEndian: true))
         visit(Signal(0x311, "ErrorValid", at: 58, 1, bigEndian: true))
         visit(Signal(0x311, "CellBalance", at: 59, 1, bigEndian: true))
@@ -184,23 +184,23 @@ public enum GrowattCAN: InverterDialect {
         visit(Signal(0x312, "MakerCode1", at: 48, 8))
         visit(Signal(0x312, "CellCount", at: 56, 8))
 
-        visit(Signal(0x313, "Voltage", at: 7, 16, bigEndian: true, signed: true, divisor: 100))
-        visit(Signal(0x313, "Current", at: 23, 16, bigEndian: true, signed: true, divisor: 10))
-        visit(Signal(0x313, "CellTempMax", at: 39, 16, bigEndian: true, signed: true, divisor: 10))
-        visit(Signal(0x313, "SOC", at: 55, 8, bigEndian: true))
-        visit(Signal(0x313, "SOH", at: 62, 7, bigEndian: true))
+        visit(Signal(0x313, "Voltage", at: 7, 16, bigEndian: true, signed: true, divisor: 100, unit: "V"))
+        visit(Signal(0x313, "Current", at: 23, 16, bigEndian: true, signed: true, divisor: 10, unit: "A"))
+        visit(Signal(0x313, "CellTempMax", at: 39, 16, bigEndian: true, signed: true, divisor: 10, unit: "degC"))
+        visit(Signal(0x313, "SOC", at: 55, 8, bigEndian: true, unit: "%"))
+        visit(Signal(0x313, "SOH", at: 62, 7, bigEndian: true, unit: "%"))
         visit(Signal(0x313, "SOH_Flag", at: 63, 1, bigEndian: true))
 
-        visit(Signal(0x314, "RemainingCapacity", at: 7, 16, bigEndian: true, divisor: 100))
-        visit(Signal(0x314, "FullCapacity", at: 23, 16, bigEndian: true, divisor: 100))
-        visit(Signal(0x314, "CellDelta", at: 39, 16, bigEndian: true))
+        visit(Signal(0x314, "RemainingCapacity", at: 7, 16, bigEndian: true, divisor: 100, unit: "Ah"))
+        visit(Signal(0x314, "FullCapacity", at: 23, 16, bigEndian: true, divisor: 100, unit: "Ah"))
+        visit(Signal(0x314, "CellDelta", at: 39, 16, bigEndian: true, unit: "mV"))
         visit(Signal(0x314, "Cycles", at: 55, 16, bigEndian: true))
 
         for cell in 0..<16 as Range<UInt8> {
             visit(
                 Signal(
                     0x315 + UInt32(cell / 4), "Cell", part: Int8(cell + 1), at: 7 + cell % 4 * 16, 16,
-                    bigEndian: true))
+                    bigEndian: true, unit: "mV"))
         }
 
         visit(Signal(0x319, "ChargeEnable", at: 7, 1))
@@ -208,8 +208,8 @@ public enum GrowattCAN: InverterDialect {
         visit(Signal(0x319, "ForceChargeI", at: 5, 1))
         visit(Signal(0x319, "ForceChargeII", at: 4, 1))
         visit(Signal(0x319, "Chemistry", at: 0, 2))
-        visit(Signal(0x319, "CellMax", at: 15, 16, bigEndian: true))
-        visit(Signal(0x319, "CellMin", at: 31, 16, bigEndian: true))
+        visit(Signal(0x319, "CellMax", at: 15, 16, bigEndian: true, unit: "mV"))
+        visit(Signal(0x319, "CellMin", at: 31, 16, bigEndian: true, unit: "mV"))
         visit(Signal(0x319, "CellMaxNo", at: 47, 8, bigEndian: true))
         visit(Signal(0x319, "CellMinNo", at: 55, 8, bigEndian: true))
         visit(Signal(0x319, "FaultPackId", at: 63, 8, bigEndian: true))
@@ -227,7 +227,7 @@ public enum GrowattCAN: InverterDialect {
         visit(Signal(0x321, "Programming", at: 0, 1))
         visit(Signal(0x321, "MasterUpdate", at: 1, 2))
         visit(Signal(0x321, "SlaveUpdate", at: 3, 2))
-        visit(Signal(0x321, "UpdateProgress", at: 8, 8))
+        visit(Signal(0x321, "UpdateProgress", at: 8, 8, unit: "%"))
         visit(Signal(0x321, "UpdatePackId", at: 16, 8))
         visit(Signal(0x321, "UpdateSuccessCount", at: 24, 8))
 

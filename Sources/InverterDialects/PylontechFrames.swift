@@ -13,10 +13,10 @@ enum LimitsFrame {
     }
 
     static func signals(_ visit: (Signal) -> Void) {
-        visit(Signal(0x351, "ChargeVoltage", at: 0, 16, divisor: 10))
-        visit(Signal(0x351, "ChargeCurrentLimit", at: 16, 16, signed: true, divisor: 10))
-        visit(Signal(0x351, "DischargeCurrentLimit", at: 32, 16, signed: true, divisor: 10))
-        visit(Signal(0x351, "DischargeVoltage", at: 48, 16, divisor: 10))
+        visit(Signal(0x351, "ChargeVoltage", at: 0, 16, divisor: 10, unit: "V"))
+        visit(Signal(0x351, "ChargeCurrentLimit", at: 16, 16, signed: true, divisor: 10, unit: "A"))
+        visit(Signal(0x351, "DischargeCurrentLimit", at: 32, 16, signed: true, divisor: 10, unit: "A"))
+        visit(Signal(0x351, "DischargeVoltage", at: 48, 16, divisor: 10, unit: "V"))
     }
 }
 
@@ -27,8 +27,8 @@ enum StateFrame {
     }
 
     static func signals(_ visit: (Signal) -> Void) {
-        visit(Signal(0x355, "SOC", at: 0, 16))
-        visit(Signal(0x355, "SOH", at: 16, 16))
+        visit(Signal(0x355, "SOC", at: 0, 16, unit: "%"))
+        visit(Signal(0x355, "SOH", at: 16, 16, unit: "%"))
     }
 }
 
@@ -46,9 +46,9 @@ enum MeasurementFrame {
 
     /// `voltageDivisor` is 10 in the two dialects that count the voltage in 0.1 V.
     static func signals(voltageDivisor: Int32 = 100, _ visit: (Signal) -> Void) {
-        visit(Signal(0x356, "Voltage", at: 0, 16, signed: true, divisor: voltageDivisor))
-        visit(Signal(0x356, "Current", at: 16, 16, signed: true, divisor: 10))
-        visit(Signal(0x356, "Temperature", at: 32, 16, signed: true, divisor: 10))
+        visit(Signal(0x356, "Voltage", at: 0, 16, signed: true, divisor: voltageDivisor, unit: "V"))
+        visit(Signal(0x356, "Current", at: 16, 16, signed: true, divisor: 10, unit: "A"))
+        visit(Signal(0x356, "Temperature", at: 32, 16, signed: true, divisor: 10, unit: "degC"))
     }
 }
 

@@ -18,10 +18,13 @@ public struct Signal: Sendable {
     /// 1, 10, 100 or 1000.
     public var divisor: Int32
     public var offset: Int32
+    /// As the DBC file writes it: `V`, `A`, `%`, `degC`, …
+    public var unit: StaticString
 
     public init(
         _ frame: UInt32, _ name: StaticString, part: Int8 = -1, at startBit: UInt8, _ length: UInt8,
-        bigEndian: Bool = false, signed: Bool = false, divisor: Int32 = 1, offset: Int32 = 0
+        bigEndian: Bool = false, signed: Bool = false, divisor: Int32 = 1, offset: Int32 = 0,
+        unit: StaticString = ""
     ) {
         self.frame = frame
         self.name = name
@@ -32,6 +35,7 @@ public struct Signal: Sendable {
         self.isSigned = signed
         self.divisor = divisor
         self.offset = offset
+        self.unit = unit
     }
 
     /// The raw number in `frame`, sign-extended; an unsigned signal of 64 bits keeps its bit pattern.

@@ -48,7 +48,9 @@ extension DialectName {
 
 @Suite struct ConformanceTests {
     @Test(
-        .enabled(if: PublishedFrames.isPresent, "the published frames are not there: set PACKBRIDGE_CAPTURES to their folder"))
+        .enabled(
+            if: PublishedFrames.isPresent, "the published frames are not there: set PACKBRIDGE_CAPTURES to their folder"
+        ))
     func `every published frame decodes to its published values`() throws {
         var count: [String: Int] = [:]
         for record in try PublishedFrames.load() {
@@ -61,7 +63,9 @@ extension DialectName {
             }
             if let expected = record.text {
                 // The parts of a text are the frame's only signals, in order.
-                let parts = allSignals(dialect).filter { $0.frame == record.frame.id }.compactMap { $0.raw(in: record.frame) }
+                let parts = allSignals(dialect).filter { $0.frame == record.frame.id }.compactMap {
+                    $0.raw(in: record.frame)
+                }
                 #expect(String(decoding: parts.map { UInt8($0) }, as: UTF8.self) == expected)
             }
         }

@@ -18,11 +18,12 @@ struct DBCFile {
         var isSigned: Bool
         var scale: Double
         var offset: Double
+        var unit: String
 
         static func < (a: Self, b: Self) -> Bool { (a.frame, a.name) < (b.frame, b.name) }
 
         var description: String {
-            "0x\(String(frame, radix: 16)) \(name) \(start)|\(length)@\(isBigEndian ? 0 : 1)\(isSigned ? "-" : "+") (\(scale),\(offset))"
+            "0x\(String(frame, radix: 16)) \(name) \(start)|\(length)@\(isBigEndian ? 0 : 1)\(isSigned ? "-" : "+") (\(scale),\(offset)) \(unit)"
         }
     }
 
@@ -35,11 +36,13 @@ struct DBCFile {
             if let m = line.wholeMatch(of: /BO_ (\d+) (\w+): (\d+) (\w+)/) {
                 frame = UInt32(m.1)!
                 messages[frame] = Message(name: String(m.2), length: Int(m.3)!, sender: String(m.4))
-            } else if let m = line.prefixMatch(of: /\ SG_ (\w+) : (\d+)\|(\d+)@([01])([+-]) \(([0-9.]+),(-?[0-9.]+)\)/) {
+            } else if let m = line.prefixMatch(
+                of: /\ SG_ (\w+) : (\d+)\|(\d+)@([01])([+-]) \(([0-9.]+),(-?[0-9.]+)\) \[[^\]]*\] "([^"]*)"/)
+            {
                 entries.append(
                     Entry(
                         frame: frame, name: String(m.1), start: Int(m.2)!, length: Int(m.3)!, isBigEndian: m.4 == "0",
-                        isSigned: m.5 == "-", scale: Double(m.6)!, offset: Double(m.7)!))
+                        isSigned: m.5 == "-", scale: Double(m.6)!, offset: Double(m.7)!, unit: String(m.8)))
             } else if line.hasPrefix(" SG_") || line.hasPrefix("BO_ ") {
                 throw Unreadable(line: String(line))
             }
@@ -58,6 +61,6 @@ extension DBCFile.Entry {
         self.init(
             frame: signal.frame, name: signal.fullName, start: Int(signal.startBit), length: Int(signal.length),
             isBigEndian: signal.isBigEndian, isSigned: signal.isSigned, scale: 1 / Double(signal.divisor),
-            offset: Double(signal.offset))
+            offset: Double(signal.offset), unit: "\(signal.unit)")
     }
 }

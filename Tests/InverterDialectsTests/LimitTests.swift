@@ -45,7 +45,8 @@ struct LimitNames {
             let asked = report.chargeEnabled ? report.chargeCurrentLimit : min(report.chargeCurrentLimit, 100)
             #expect(ccl >= 0 && ccl <= asked && ccl > asked - 100)
             let dcl = try thousandths(names.dischargeCurrent)
-            let askedOut = report.dischargeEnabled ? report.dischargeCurrentLimit : min(report.dischargeCurrentLimit, 100)
+            let askedOut =
+                report.dischargeEnabled ? report.dischargeCurrentLimit : min(report.dischargeCurrentLimit, 100)
             #expect(dcl >= 0 && dcl <= askedOut && dcl > askedOut - 100)
 
             if let name = names.chargeEnable { #expect(values[name] == (report.chargeEnabled ? 1 : 0)) }
