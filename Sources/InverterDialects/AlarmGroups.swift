@@ -14,6 +14,30 @@ extension Alarms {
         [.cellUnderTemperature, .chargeUnderTemperature, .dischargeUnderTemperature]
     }
 
+    /// What stops the charge because it is too hot or too cold. Alarms that do not state a direction are among them
+    /// (amendments.md, 8).
+    static var chargeHeat: Alarms {
+        [.chargeOverTemperature, .mosfetOverTemperature, .cellOverTemperature, .boxOverTemperature]
+    }
+    static var chargeCold: Alarms { [.chargeUnderTemperature, .cellUnderTemperature] }
+
+    /// What stops the discharge. Alarms without a direction count only when the control logic has stopped it.
+    static func dischargeHeat(isStopped: Bool) -> Alarms {
+        let always: Alarms = [.dischargeOverTemperature, .mosfetOverTemperature]
+        return isStopped ? always.union([.cellOverTemperature, .boxOverTemperature]) : always
+    }
+    static func dischargeCold(isStopped: Bool) -> Alarms {
+        isStopped ? [.dischargeUnderTemperature, .cellUnderTemperature] : .dischargeUnderTemperature
+    }
+
+    /// Everything that every dialect has an own bit for.
+    static var withDirection: Alarms {
+        [
+            .overVoltage, .underVoltage, .overTemperature, .underTemperature, .dischargeOverCurrent, .shortCircuit,
+            .chargeOverCurrent,
+        ]
+    }
+
     /// A fault of the battery's electronics: worth a warning where the dialect has nothing more exact.
     static var electronics: Alarms {
         [

@@ -6,12 +6,34 @@ import Battery
 public enum DialectName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
     case pylontech = 0
     case growatt = 1
+    case pylontechV2 = 2
+    case sma = 3
+    case victron = 4
+    case luxpower = 5
+    case deye = 6
+    case deyePCS = 7
+    case hybridLi = 8
+    case solark = 9
+    case goodwe = 10
+    case bydLowVoltage = 11
+    case sofar = 12
 
     /// The file stem of the DBC.
     public var text: StaticString {
         switch self {
         case .pylontech: "pylontech"
         case .growatt: "growatt"
+        case .pylontechV2: "pylontech_v2"
+        case .sma: "sma"
+        case .victron: "victron"
+        case .luxpower: "luxpower"
+        case .deye: "deye"
+        case .deyePCS: "deye_pcs"
+        case .hybridLi: "hybrid_li"
+        case .solark: "solark"
+        case .goodwe: "goodwe"
+        case .bydLowVoltage: "byd_lv"
+        case .sofar: "sofar"
         }
     }
 
@@ -20,6 +42,17 @@ public enum DialectName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyab
         switch self {
         case .pylontech: PylontechCAN.encode(report, into: &frames)
         case .growatt: GrowattCAN.encode(report, into: &frames)
+        case .pylontechV2: PylontechV2CAN.encode(report, into: &frames)
+        case .sma: SMACAN.encode(report, into: &frames)
+        case .victron: VictronCAN.encode(report, into: &frames)
+        case .luxpower: LuxPowerCAN.encode(report, into: &frames)
+        case .deye: DeyeCAN.encode(report, into: &frames)
+        case .deyePCS: DeyePCSCAN.encode(report, into: &frames)
+        case .hybridLi: HybridLiCAN.encode(report, into: &frames)
+        case .solark: SolArkCAN.encode(report, into: &frames)
+        case .goodwe: GoodWeCAN.encode(report, into: &frames)
+        case .bydLowVoltage: BYDLowVoltageCAN.encode(report, into: &frames)
+        case .sofar: SofarCAN.encode(report, into: &frames)
         }
     }
 
@@ -28,6 +61,17 @@ public enum DialectName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyab
         switch self {
         case .pylontech: PylontechCAN.isHeartbeat(frame)
         case .growatt: GrowattCAN.isHeartbeat(frame)
+        case .pylontechV2: PylontechV2CAN.isHeartbeat(frame)
+        case .sma: SMACAN.isHeartbeat(frame)
+        case .victron: VictronCAN.isHeartbeat(frame)
+        case .luxpower: LuxPowerCAN.isHeartbeat(frame)
+        case .deye: DeyeCAN.isHeartbeat(frame)
+        case .deyePCS: DeyePCSCAN.isHeartbeat(frame)
+        case .hybridLi: HybridLiCAN.isHeartbeat(frame)
+        case .solark: SolArkCAN.isHeartbeat(frame)
+        case .goodwe: GoodWeCAN.isHeartbeat(frame)
+        case .bydLowVoltage: BYDLowVoltageCAN.isHeartbeat(frame)
+        case .sofar: SofarCAN.isHeartbeat(frame)
         }
     }
 
@@ -44,6 +88,17 @@ public enum DialectName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyab
         switch self {
         case .pylontech: PylontechCAN.signals(visit)
         case .growatt: GrowattCAN.signals(visit)
+        case .pylontechV2: PylontechV2CAN.signals(visit)
+        case .sma: SMACAN.signals(visit)
+        case .victron: VictronCAN.signals(visit)
+        case .luxpower: LuxPowerCAN.signals(visit)
+        case .deye: DeyeCAN.signals(visit)
+        case .deyePCS: DeyePCSCAN.signals(visit)
+        case .hybridLi: HybridLiCAN.signals(visit)
+        case .solark: SolArkCAN.signals(visit)
+        case .goodwe: GoodWeCAN.signals(visit)
+        case .bydLowVoltage: BYDLowVoltageCAN.signals(visit)
+        case .sofar: SofarCAN.signals(visit)
         }
     }
 }

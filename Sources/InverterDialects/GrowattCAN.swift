@@ -85,26 +85,15 @@ public enum GrowattCAN: InverterDialect {
     }
 
     private static func group(_ alarms: Alarms, dischargeStopped: Bool) -> UInt64 {
-        // Alarms without a direction stop the charge; whether they stop the discharge too was decided by the control logic.
-        let hot: Alarms = dischargeStopped ? [.cellOverTemperature, .boxOverTemperature] : []
-        let cold: Alarms = dischargeStopped ? .cellUnderTemperature : []
-        return alarms.bit(1, .packUnderVoltage) | alarms.bit(2, .packOverVoltage)
+        alarms.bit(1, .packUnderVoltage) | alarms.bit(2, .packOverVoltage)
             | alarms.bit(3, .cellUnderVoltage) | alarms.bit(4, .cellOverVoltage)
             | alarms.bit(6, .chargeOverCurrent) | alarms.bit(7, .dischargeOverCurrent)
             | alarms.bit(10, .cellImbalance)
-            | alarms.bit(12, [.chargeUnderTemperature, .cellUnderTemperature])
-            | alarms.bit(13, cold.union(.dischargeUnderTemperature))
-            | alarms.bit(
-                14, [.chargeOverTemperature, .mosfetOverTemperature, .cellOverTemperature, .boxOverTemperature])
-            | alarms.bit(15, hot.union([.dischargeOverTemperature, .mosfetOverTemperature]))
+            | alarms.bit(12, .chargeCold) | alarms.bit(13, .dischargeCold(isStopped: dischargeStopped))
+            | alarms.bit(14, .chargeHeat) | alarms.bit(15, .dischargeHeat(isStopped: dischargeStopped))
     }
 
-    private static var named: Alarms {
-        [
-            .overVoltage, .underVoltage, .overTemperature, .underTemperature, .dischargeOverCurrent, .shortCircuit,
-            .chargeOverCurrent, .cellImbalance,
-        ]
-    }
+    private static var named: Alarms { .withDirection.union(.cellImbalance) }
 
     /// 0x312 bytes 4–7: packs in parallel 1...254, maker code 0 (we have none), cells in total.
     private static func counts(_ report: borrowing BankReport) -> UInt64 {

@@ -11,7 +11,8 @@ public enum PylontechCAN: InverterDialect {
         frames.append(MeasurementFrame.encode(report, length: 6))
         frames.append(PylontechAlarms.encode(report, length: 7))
         frames.append(PylontechRequest.encode(report, length: 2))
-        frames.append(CANFrame(id: 0x35E, length: 8, word: pylon))
+        // "PYLON" and three spaces. Deye refuses names that do not begin with it.
+        frames.append(CANFrame(id: 0x35E, length: 8, word: TextFrame.word("PYLON")))
     }
 
     /// The battery never transmits 0x305 itself. Schneider XW Pro sends it with 29 bits, so both forms count.
@@ -34,7 +35,4 @@ public enum PylontechCAN: InverterDialect {
     private static func stateOfCharge(_ report: borrowing BankReport) -> CANFrame {
         CANFrame(id: 0x355, length: 4, word: StateFrame.word(report))
     }
-
-    /// "PYLON" and three spaces, first letter in the lowest byte. Deye refuses names that do not begin with it.
-    static let pylon: UInt64 = 0x2020_204E_4F4C_5950
 }

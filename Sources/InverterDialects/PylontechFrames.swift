@@ -4,6 +4,7 @@ import Battery
 
 /// 0x351: what the inverter may do.
 enum LimitsFrame {
+    @inline(__always)
     static func encode(_ report: borrowing BankReport) -> CANFrame {
         CANFrame(
             id: 0x351, length: 8,
@@ -22,6 +23,7 @@ enum LimitsFrame {
 
 /// 0x355, bytes 0–3: state of charge and of health in whole percent. What follows differs from dialect to dialect.
 enum StateFrame {
+    @inline(__always)
     static func word(_ report: borrowing BankReport) -> UInt64 {
         WireValue.littleEndian(WireValue.percent(report.soc), WireValue.percent(report.soh), 0)
     }
@@ -34,14 +36,23 @@ enum StateFrame {
 
 /// 0x356, bytes 0–5: voltage in 0.01 V, current in 0.1 A positive while charging, temperature in 0.1 °C.
 enum MeasurementFrame {
+    @inline(__always)
     static func encode(_ report: borrowing BankReport, length: UInt8) -> CANFrame {
         CANFrame(id: 0x356, length: length, word: word(report))
     }
 
+    @inline(__always)
     static func word(_ report: borrowing BankReport) -> UInt64 {
         WireValue.littleEndian(
             WireValue.measured(report.voltage, step: 10), WireValue.measured(report.current, step: 100),
             WireValue.temperature(report.temperature))
+    }
+
+    /// Eight bytes, the voltage in 0.1 V.
+    static func encodeInTenths(_ report: borrowing BankReport) -> CANFrame {
+        CANFrame(
+            id: 0x356, length: 8,
+            word: word(report) & ~0xFFFF | UInt64(WireValue.measured(report.voltage, step: 100)))
     }
 
     /// `voltageDivisor` is 10 in the two dialects that count the voltage in 0.1 V.
@@ -67,19 +78,33 @@ enum MeasurementFrame {
 ///
 /// A low state of charge, an imbalance and a bad balancing wire have no warning bit here and are not sent as something else.
 enum PylontechAlarms {
+    @inline(__always)
     static func encode(_ report: borrowing BankReport, length: UInt8) -> CANFrame {
         CANFrame(id: 0x359, length: length, word: bits(report) | packs(report) | pn)
     }
 
+    /// The same with the packs that are online as a mask in byte 7. Which address is which pack is not known at this level, so the
+    /// lowest bits stand for as many packs.
+    static func encodeWithMask(_ report: borrowing BankReport) -> CANFrame {
+        CANFrame(id: 0x359, length: 8, word: bits(report) | packs(report) | pn | mask(report))
+    }
+
+    static func mask(_ report: borrowing BankReport) -> UInt64 {
+        let packs = UInt64(WireValue.uint8(report.packsOnline, in: 0...8))
+        return ((1 << packs) &- 1) << 56
+    }
+
+    @inline(__always)
     static func bits(_ report: borrowing BankReport) -> UInt64 {
         let protections = report.protections
         let warnings = report.warnings
         if protections.isEmpty && warnings.isEmpty { return 0 }
-        return group(protections) | protections.bit(11, otherThan: named)
+        return group(protections) | protections.bit(11, otherThan: .withDirection)
             | group(warnings) << 16 | warnings.bit(27, .electronics)
     }
 
     /// Byte 4, at least 1: some inverters scale their own limits with it.
+    @inline(__always)
     static func packs(_ report: borrowing BankReport) -> UInt64 {
         UInt64(WireValue.uint8(report.packsOnline, in: 1...255)) << 32
     }
@@ -88,13 +113,6 @@ enum PylontechAlarms {
         alarms.bit(1, .overVoltage) | alarms.bit(2, .underVoltage)
             | alarms.bit(3, .overTemperature) | alarms.bit(4, .underTemperature)
             | alarms.bit(7, [.dischargeOverCurrent, .shortCircuit]) | alarms.bit(8, .chargeOverCurrent)
-    }
-
-    private static var named: Alarms {
-        [
-            .overVoltage, .underVoltage, .overTemperature, .underTemperature, .dischargeOverCurrent, .shortCircuit,
-            .chargeOverCurrent,
-        ]
     }
 
     /// "PN" in bytes 5 and 6.
@@ -118,6 +136,10 @@ enum PylontechAlarms {
         visit(Signal(0x359, "ModuleCount", at: 32, 8))
     }
 
+    static func maskSignal(_ visit: (Signal) -> Void) {
+        visit(Signal(0x359, "OnlineMask", at: 56, 8))
+    }
+
     static func markSignals(_ visit: (Signal) -> Void) {
         visit(Signal(0x359, "Mark_P", at: 40, 8))
         visit(Signal(0x359, "Mark_N", at: 48, 8))
@@ -126,6 +148,7 @@ enum PylontechAlarms {
 
 /// 0x35C: enables and requests in byte 0.
 enum PylontechRequest {
+    @inline(__always)
     static func encode(_ report: borrowing BankReport, length: UInt8) -> CANFrame {
         var bits: UInt64 = 0
         if report.chargeEnabled { bits |= 1 << 7 }
@@ -142,14 +165,5 @@ enum PylontechRequest {
         visit(Signal(0x35C, "ForceChargeI", at: 5, 1))
         visit(Signal(0x35C, "DischargeEnable", at: 6, 1))
         visit(Signal(0x35C, "ChargeEnable", at: 7, 1))
-    }
-}
-
-/// A frame of eight characters, one signal for each.
-enum TextFrame {
-    static func signals(_ frame: UInt32, _ name: StaticString, _ visit: (Signal) -> Void) {
-        for part in 0..<8 as Range<UInt8> {
-            visit(Signal(frame, name, part: Int8(part), at: part * 8, 8))
-        }
     }
 }

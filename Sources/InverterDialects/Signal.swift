@@ -77,7 +77,7 @@ public struct Signal: Sendable {
         if part >= 0 { sink.write(decimal: Int64(part)) }
     }
 
-    /// Writes the value of `raw` as a decimal number with as many digits after the point as the divisor has zeros.
+    /// Writes the value of `raw` as a decimal number.
     public func writeValue(_ raw: Int64, to sink: inout some TextSink) {
         if raw < 0 && !isSigned {
             // 64 bits without a sign, above what Int64 holds.
@@ -86,13 +86,16 @@ public struct Signal: Sendable {
             sink.write(decimal: Int64(bits % 10))
             return
         }
-        let decimals =
-            switch divisor {
-            case 10: 1
-            case 100: 2
-            case 1000: 3
-            default: 0
-            }
         sink.write(fixed: raw &+ Int64(offset) &* Int64(divisor), decimals: decimals)
+    }
+
+    /// Digits after the point: as many as the divisor has zeros.
+    private var decimals: Int {
+        switch divisor {
+        case 10: 1
+        case 100: 2
+        case 1000: 3
+        default: 0
+        }
     }
 }

@@ -50,6 +50,22 @@ enum WireValue {
         int16(value ?? second ?? 0)
     }
 
+    /// Whole kelvin, 273 for 0 °C.
+    static func kelvin(_ value: Decidegrees?, otherwise second: Decidegrees?) -> UInt16 {
+        uint16(nearest(value ?? second ?? 0, 10) &+ 273)
+    }
+
+    /// Whole Ah, rounded down.
+    static func ampHours(_ value: MilliampHours) -> UInt16 {
+        uint16(value / 1000)
+    }
+
+    /// What the owner installed, in whole Ah; what the BMS has learned when the owner told nothing.
+    static func installed(_ report: borrowing BankReport) -> UInt16 {
+        let rated = report.rated
+        return ampHours(rated > 0 ? rated : report.full)
+    }
+
     /// Nearest multiple of `step`, halves away from zero, in steps.
     static func nearest(_ value: Int32, _ step: Int32) -> Int32 {
         let whole = value / step

@@ -2,23 +2,32 @@ import Battery
 import InverterDialects
 import Testing
 
-/// Where each dialect carries the four limits and the enables.
+/// Where each dialect carries the four limits and the enables, and what its fields can hold.
 struct LimitNames {
     var chargeVoltage = "0x351.ChargeVoltage"
-    var dischargeVoltage = "0x351.DischargeVoltage"
+    var dischargeVoltage: String? = "0x351.DischargeVoltage"
     var chargeCurrent = "0x351.ChargeCurrentLimit"
     var dischargeCurrent = "0x351.DischargeCurrentLimit"
     var chargeEnable: String? = "0x35C.ChargeEnable"
     var dischargeEnable: String? = "0x35C.DischargeEnable"
+    var chargeVoltages: ClosedRange<Int32> = 0...144_000
+    var dischargeVoltages: ClosedRange<Int32> = 0...144_000
+    var largestVoltage = 6553.5
+    var largestCurrent = 3276.7
 
     static func of(_ dialect: DialectName) -> LimitNames {
         switch dialect {
-        case .pylontech: LimitNames()
         case .growatt:
             LimitNames(
-                chargeVoltage: "0x311.ChargeVoltage", dischargeVoltage: "", chargeCurrent: "0x311.ChargeCurrentLimit",
+                chargeVoltage: "0x311.ChargeVoltage", dischargeVoltage: nil, chargeCurrent: "0x311.ChargeCurrentLimit",
                 dischargeCurrent: "0x311.DischargeCurrentLimit", chargeEnable: "0x319.ChargeEnable",
                 dischargeEnable: "0x319.DischargeEnable")
+        case .victron, .bydLowVoltage: LimitNames(chargeEnable: nil, dischargeEnable: nil)
+        case .sma:
+            LimitNames(
+                chargeEnable: nil, dischargeEnable: nil, chargeVoltages: 41_000...63_000,
+                dischargeVoltages: 41_000...48_000, largestVoltage: 63, largestCurrent: 1200)
+        default: LimitNames()
         }
     }
 }
@@ -30,15 +39,20 @@ struct LimitNames {
     ) throws {
         let names = LimitNames.of(dialect)
         var numbers = SeededNumbers(seed: 2026)
-        for _ in 0..<2000 {
-            let report = BankReport.random(&numbers)
+        for _ in 0..<400 {
+            var report = BankReport.random(&numbers)
+            report.chargeVoltageLimit = .random(in: names.chargeVoltages, using: &numbers)
+            report.dischargeVoltageLimit = .random(in: names.dischargeVoltages, using: &numbers)
+            let most = Int32(names.largestCurrent * 1000)
+            report.chargeCurrentLimit = .random(in: 0...most, using: &numbers)
+            report.dischargeCurrentLimit = .random(in: 0...most, using: &numbers)
             let values = decodeSet(dialect, report)
             func thousandths(_ name: String) throws -> Int32 { Int32((try #require(values[name]) * 1000).rounded()) }
 
             let cvl = try thousandths(names.chargeVoltage)
             #expect(cvl <= report.chargeVoltageLimit && cvl > report.chargeVoltageLimit - 100)
-            if !names.dischargeVoltage.isEmpty {
-                let dvl = try thousandths(names.dischargeVoltage)
+            if let name = names.dischargeVoltage {
+                let dvl = try thousandths(name)
                 #expect(dvl >= report.dischargeVoltageLimit && dvl < report.dischargeVoltageLimit + 100)
             }
             let ccl = try thousandths(names.chargeCurrent)
@@ -60,9 +74,9 @@ struct LimitNames {
     ) throws {
         let names = LimitNames.of(dialect)
         let huge = decodeSet(dialect, .extreme(.max))
-        #expect(try #require(huge[names.chargeVoltage]) == 6553.5)
-        #expect(try #require(huge[names.chargeCurrent]) == 3276.7)
-        #expect(try #require(huge[names.dischargeCurrent]) == 3276.7)
+        #expect(try #require(huge[names.chargeVoltage]) == names.largestVoltage)
+        #expect(try #require(huge[names.chargeCurrent]) == names.largestCurrent)
+        #expect(try #require(huge[names.dischargeCurrent]) == names.largestCurrent)
         let negative = decodeSet(dialect, .extreme(.min))
         #expect(negative[names.chargeVoltage] == 0)
         #expect(negative[names.chargeCurrent] == 0)
