@@ -15,16 +15,17 @@ public struct CellPlace: Equatable, Sendable, BitwiseCopyable {
 public struct ChargeRequests: OptionSet, Equatable, Sendable, BitwiseCopyable {
     public var rawValue: UInt8
 
+    @inlinable
     public init(rawValue: UInt8) {
         self.rawValue = rawValue
     }
 
     /// Force charge I: the 5–10 % class, for inverters that let the pack shut down and can wake it.
-    public static let forceCharge1 = ChargeRequests(rawValue: 1 << 0)
+    @inlinable public static var forceCharge1: ChargeRequests { ChargeRequests(rawValue: 1 << 0) }
     /// Force charge II: the 9–13 % class.
-    public static let forceCharge2 = ChargeRequests(rawValue: 1 << 1)
+    @inlinable public static var forceCharge2: ChargeRequests { ChargeRequests(rawValue: 1 << 1) }
     /// No full charge for a long time.
-    public static let fullCharge = ChargeRequests(rawValue: 1 << 2)
+    @inlinable public static var fullCharge: ChargeRequests { ChargeRequests(rawValue: 1 << 2) }
 }
 
 /// What the inverter is to be told about the bank: the result of the control logic and the input of every dialect.

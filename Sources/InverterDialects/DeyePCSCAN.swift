@@ -42,6 +42,11 @@ public enum DeyePCSCAN: InverterDialect {
         frame.id == 0x305
     }
 
+    /// The limits on the grid too.
+    public static func carriesLimits(_ frame: CANFrame) -> Bool {
+        frame.id == 0x351 || frame.id == 0x371 || frame.id == 0x35C
+    }
+
     private static func measurement(_ report: borrowing BankReport) -> CANFrame {
         let discharge = WireValue.int16(0 &- max(WireValue.nearest(report.current, 100), -32_767))
         return CANFrame(

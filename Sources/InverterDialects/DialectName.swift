@@ -80,6 +80,17 @@ public enum DialectName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyab
         switch self {
         case .pylontech: PylontechCAN.carriesLimits(frame)
         case .growatt: GrowattCAN.carriesLimits(frame)
+        case .pylontechV2: PylontechV2CAN.carriesLimits(frame)
+        case .sma: SMACAN.carriesLimits(frame)
+        case .victron: VictronCAN.carriesLimits(frame)
+        case .luxpower: LuxPowerCAN.carriesLimits(frame)
+        case .deye: DeyeCAN.carriesLimits(frame)
+        case .deyePCS: DeyePCSCAN.carriesLimits(frame)
+        case .hybridLi: HybridLiCAN.carriesLimits(frame)
+        case .solark: SolArkCAN.carriesLimits(frame)
+        case .goodwe: GoodWeCAN.carriesLimits(frame)
+        case .bydLowVoltage: BYDLowVoltageCAN.carriesLimits(frame)
+        case .sofar: SofarCAN.carriesLimits(frame)
         }
     }
 

@@ -40,6 +40,7 @@ enum WireValue {
     }
 
     /// A measured value in steps of `step`, nearest, as two's complement in 16 bits.
+    @inline(__always)
     static func measured(_ value: Int32, step: Int32) -> UInt16 {
         int16(nearest(value, step))
     }
@@ -67,6 +68,7 @@ enum WireValue {
     }
 
     /// Nearest multiple of `step`, halves away from zero, in steps.
+    @inline(__always)
     static func nearest(_ value: Int32, _ step: Int32) -> Int32 {
         let whole = value / step
         let rest = value % step

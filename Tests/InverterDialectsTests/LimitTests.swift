@@ -113,4 +113,21 @@ struct LimitNames {
         #expect(values[names.chargeCurrent] == 100)
         #expect(values[names.dischargeCurrent]! <= 0.1)
     }
+
+    @Test(arguments: DialectName.allCases)
+    func `a tighter limit changes only frames that are known to carry limits, and voltages and flags count as limits`(
+        dialect: DialectName
+    ) {
+        var report = BankReport.example
+        report.chargeVoltageLimit -= 1000
+        report.dischargeVoltageLimit += 1000
+        report.chargeCurrentLimit = 0
+        report.dischargeCurrentLimit = 0
+        report.chargeEnabled = false
+        report.dischargeEnabled = false
+        let changed = zip(encode(dialect, .example), encode(dialect, report)).filter { $0 != $1 }.map(\.0)
+        #expect(!changed.isEmpty)
+        #expect(changed.allSatisfy(dialect.carriesLimits), "\(changed.map(text))")
+        #expect(!dialect.carriesLimits(frame(dialect == .growatt ? 0x313 : 0x356, "0000")))
+    }
 }
