@@ -20,14 +20,17 @@ public struct Engine: Sendable {
     /// The 1 Hz evaluation (amendment 26).
     var nextTick: Instant
     var link = LinkState()
+    private var keeper: RecordKeeper
 
     static let tickPeriod: Milliseconds = 1000
 
-    /// - Parameter record: what was persisted, when one of the two slots had a good checksum.
-    /// - Precondition: `configuration.control.problems()` is empty.
-    public init(configuration: BridgeConfiguration, record: ControlRecord?, at now: Instant) {
+    /// - Parameter record: what was persisted, when one of the two slots had a good image.
+    /// - Precondition: `configuration.control` has no problems, and its ports fit its packs.
+    public init(configuration: BridgeConfiguration, record: PersistedRecord?, at now: Instant) {
         self.configuration = configuration
-        controller = Controller(configuration: configuration.control, record: record, at: now)
+        keeper = RecordKeeper(boots: record?.boots ?? 0, at: now)
+        controller = Controller(
+            configuration: configuration.control, record: record?.control, recentBoots: Int32(keeper.boots), at: now)
         bmsPorts = InlineArray { i in
             BMSPort(i < configuration.bmsPorts.count ? configuration.bmsPorts[i] : BMSPortConfiguration())
         }
@@ -37,7 +40,7 @@ public struct Engine: Sendable {
         }
         started = now
         nextTick = now
-        log(.started, b: record == nil ? 0 : 1, at: now)
+        log(.started, a: Int32(keeper.boots), b: record == nil ? 0 : 1, at: now)
     }
 
     // MARK: events
@@ -107,6 +110,12 @@ public struct Engine: Sendable {
             if let due = wakeInverterPort(port, at: now, ports: &ports) { next = min(next, due) }
         }
         return max(next, now + 1)
+    }
+
+    /// An orderly stop: the record is written, and the next start does not count as one after a crash.
+    public mutating func stop<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
+        keeper.noteOrderlyStop()
+        persistIfDue(at: now, ports: &ports)
     }
 
     // MARK: BMS lines
@@ -240,6 +249,14 @@ public struct Engine: Sendable {
     }
 
     private mutating func persistIfDue<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
+        if controller.recordIsUrgent { keeper.noteUrgent() }
+        if keeper.isDue(at: now) { persist(ports: &ports) }
+    }
+
+    private mutating func persist<Ports: EnginePorts>(ports: inout Ports) {
+        var record = PersistedRecord(control: controller.record, boots: keeper.boots)
+        record.control.generation = configuration.generation
+        record.image().withBytes { image in ports.persist(image) }
     }
 }
 

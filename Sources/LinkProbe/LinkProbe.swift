@@ -47,8 +47,10 @@ struct LinkProbe {
         return bridge
     }
 
-    private static func record() -> ControlRecord? {
-        probe_read() == 0 ? nil : ControlRecord()
+    private static func record() -> PersistedRecord? {
+        var image = InlineArray<64, UInt8>(repeating: 0)
+        for i in 0..<64 { image[i] = UInt8(truncatingIfNeeded: probe_read()) }
+        return PersistedRecord(image: image.span)
     }
 
     private static func frame() -> CANFrame {

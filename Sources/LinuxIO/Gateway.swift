@@ -36,11 +36,13 @@ public final class Gateway {
         if let problem = configuration.problem { throw .configuration(problem) }
         do throws(PortFailure) { loop = try EventLoop(handlesSignals: handlesSignals) } catch { throw .port(error) }
 
+        var record: PersistedRecord?
         var writer: RecordWriter?
         var link: LinkServer?
         do throws(PortFailure) {
             if let directory = configuration.stateDirectory {
                 let file = try StateFile(directory: directory)
+                record = file.image.flatMap { PersistedRecord(image: $0.span) }
                 writer = try RecordWriter(file)
             }
         } catch { report("nothing is persisted: \(error)") }
@@ -53,7 +55,7 @@ public final class Gateway {
             buses: configuration.inverterBuses.map(InverterBusPort.init),
             link: link, writer: writer)
         let now = Instant.now
-        engine = Engine(configuration: configuration.bridge, record: nil, at: now)
+        engine = Engine(configuration: configuration.bridge, record: record, at: now)
         if let link { loop.watch(link.descriptor, token: Source.linkListener.token()) }
         ports.now = now
         openPorts(at: now, report)
@@ -73,6 +75,7 @@ public final class Gateway {
 
     /// Closes everything, the persisted record last.
     public func finish() {
+        engine.stop(at: .now, ports: &ports)
         for line in ports.lines { line.serial.close() }
         for bus in ports.buses { bus.port.close() }
         ports.writer?.finish()
