@@ -15,8 +15,9 @@ struct Bench {
     var bmsAlive = true
     var report = JK4E57.Report()
     private var answered = 0
+    private var wakeAt: Int64 = 0
 
-    init(pollInterval: Int64 = 1000) {
+    init(pollInterval: Int64 = 1000, record: PersistedRecord? = nil) {
         var control = ControlConfiguration(chemistry: .lfp)
         control.packs.append(PackConfiguration())
         control.userCharge = 100_000
@@ -27,7 +28,7 @@ struct Bench {
         line.addresses.append(0)
         configuration.bmsPorts.append(line)
         configuration.inverterPorts.append(InverterPortConfiguration())
-        engine = Engine(configuration: configuration, record: nil, at: Instant(milliseconds: 0))
+        engine = Engine(configuration: configuration, record: record, at: Instant(milliseconds: 0))
         report.command = 6
         report.transport = 1
         for _ in 0..<16 { report.cells.append(3320) }
@@ -50,7 +51,6 @@ struct Bench {
     /// Lets time pass in steps of 1 ms, waking the engine exactly when it asked for it; a reply takes 27 ms.
     mutating func run(for duration: Int64) {
         let end = now + duration
-        var wakeAt = now
         while now < end {
             ports.now = now
             if now >= wakeAt {
@@ -70,6 +70,20 @@ struct Bench {
         JK4E57.encodeReply(report, into: &frame)
         let bytes = (0..<frame.count).map { frame[$0] }
         engine.received(bytes.span, onBMSPort: 0, at: Instant(milliseconds: now), ports: &ports)
+    }
+
+    mutating func order(_ command: LinkCommand) {
+        let message = command.message(sequence: command.identity)
+        message.withBytes { bytes in engine.receivedLink(bytes, at: Instant(milliseconds: now), ports: &ports) }
+    }
+
+    func replies() -> [LinkCommandReply] {
+        ports.received(.commandReply).map { message in
+            var reply = LinkCommandReply()
+            var reader = message.payload
+            reply.visitFields(&reader)
+            return reply
+        }
     }
 
     func events(_ kind: EngineEventKind) -> [EngineEvent] {
@@ -169,5 +183,77 @@ struct Bench {
         bench.engine.bmsPort(0, isOpen: true, at: Instant(milliseconds: 12), ports: &bench.ports)
         bench.engine.received(tail.span, onBMSPort: 0, at: Instant(milliseconds: 13), ports: &bench.ports)
         #expect(bench.engine.bmsPorts[0].counters.snapshots == 0)
+    }
+
+    // MARK: with the control logic
+
+    func sent(_ bench: Bench, _ id: UInt32) -> [RecordingPorts.Sent] {
+        bench.ports.sent.filter { $0.frame.id == id }
+    }
+
+    /// CCL of a Pylontech 0x351, mA.
+    func chargeLimit(_ frame: CANFrame) -> Int { Int(UInt16(frame[2]) | UInt16(frame[3]) << 8) * 100 }
+    func dischargeLimit(_ frame: CANFrame) -> Int { Int(UInt16(frame[4]) | UInt16(frame[5]) << 8) * 100 }
+
+    @Test func `the first set goes out right after the snapshots that the start-up rule asks for, with limits 0`()
+        throws
+    {
+        var bench = Bench()
+        bench.run(for: 3000)
+        let first = try #require(bench.ports.sent.first)
+        // Three agreeing snapshots over at least 1.5 s (amendment 14); a reply takes 27 ms.
+        #expect(first.at >= 1527 && first.at <= 1577)
+        #expect(first.frame.id == 0x351)
+        #expect(chargeLimit(first.frame) == 0 && dischargeLimit(first.frame) == 0)
+        #expect(bench.events(.transmitting).count == 1)
+    }
+
+    @Test func `F1: a BMS unplugged at 100 A: held for 15 s, 0 A by 30 s, and the frames go on`() throws {
+        var bench = Bench()
+        bench.report.setValue(of: .current, to: -100_000)
+        bench.run(for: 120_000)
+        #expect(dischargeLimit(try #require(sent(bench, 0x351).last).frame) == 100_000)
+        let unplugged = bench.now
+        bench.bmsAlive = false
+        bench.run(for: 60_000)
+        let after = sent(bench, 0x351).filter { $0.at > unplugged }
+        let held = after.filter { $0.at < unplugged + 14_000 }
+        #expect(held.allSatisfy { dischargeLimit($0.frame) == 100_000 })
+        let zero = after.filter { $0.at >= unplugged + 30_000 }
+        #expect(zero.count >= 29)
+        #expect(zero.allSatisfy { chargeLimit($0.frame) == 0 && dischargeLimit($0.frame) == 0 })
+        let enables = sent(bench, 0x35C).filter { $0.at >= unplugged + 30_000 }
+        #expect(enables.allSatisfy { $0.frame[0] & 0xC0 == 0 })
+        #expect(zip(after, after.dropFirst()).allSatisfy { $1.at - $0.at <= 1500 })
+        #expect(bench.events(.packState).contains { $0.b == Int32(PackState.lost.rawValue) })
+    }
+
+    @Test func `a protective cut is on the bus in the same millisecond as the reply that asked for it`() throws {
+        var bench = Bench()
+        bench.run(for: 90_000)
+        bench.report.cells[6] = 3610
+        let before = bench.now
+        bench.run(for: 2000)
+        let cut = try #require(sent(bench, 0x351).first { $0.at > before && chargeLimit($0.frame) == 0 })
+        let reply = try #require(bench.ports.requests.first { $0.at + 27 >= before }).at + 27
+        #expect(cut.at == reply)
+        #expect(bench.engine.controller.output.chargeReason.place == CellPlace(pack: 1, cell: 7))
+    }
+
+    @Test
+    func `after a restart with the record the first set is as early as after a cold start and limits ramp from 0`()
+        throws
+    {
+        var bench = Bench()
+        bench.run(for: 120_000)
+        let image = try #require(bench.ports.records.last)
+        let read = PersistedRecord(image: image.span)
+        let record = try #require(read)
+        #expect(record.boots == 1)
+        var again = Bench(record: record)
+        again.run(for: 5000)
+        let first = try #require(again.ports.sent.first)
+        #expect(first.at <= 1577)
+        #expect(chargeLimit(first.frame) == 0)
     }
 }
