@@ -1,7 +1,9 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -47,7 +49,15 @@ int clinux_can_link(int fd, const char *interface)
     name_interface(&request, interface);
     if (ioctl(fd, SIOCGIFFLAGS, &request) < 0) return -1;
     if (!(request.ifr_flags & IFF_UP)) return 0;
-    return request.ifr_flags & IFF_RUNNING ? 1 : 2;
+    // Not IFF_RUNNING: the kernel takes up to a second to set and clear it. Without /sys only error frames tell of bus-off.
+    char path[64], carrier = '1';
+    snprintf(path, sizeof path, "/sys/class/net/%s/carrier", request.ifr_name);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        if (read(file, &carrier, 1) != 1) carrier = '1';
+        close(file);
+    }
+    return carrier == '0' ? 2 : 1;
 }
 
 int clinux_can_restart(int fd, const char *interface)

@@ -19,8 +19,6 @@ public final class SocketCANPort: CANPort {
 
     /// How often the link itself is asked. Error frames tell changes at once, but a socket opened during bus-off gets none.
     private static let linkCheckInterval: Milliseconds = 1000
-    /// The kernel takes up to a second to show a lost carrier; what an error frame said is not to be denied before that.
-    private static let carrierDelay: Milliseconds = 2000
 
     public init(interface: String) {
         self.interface = interface
@@ -74,7 +72,7 @@ public final class SocketCANPort: CANPort {
             counters.overruns += UInt64(overruns &- overrunsSinceOpen)
             overrunsSinceOpen = overruns
             if raw.can_id & UInt32(CAN_ERR_FLAG) != 0 {
-                note(error: raw, at: now)
+                note(error: raw)
             } else if raw.can_id & UInt32(CAN_RTR_FLAG) != 0 {
                 counters.remote += 1
             } else if raw.len > 8 {
@@ -87,11 +85,10 @@ public final class SocketCANPort: CANPort {
     }
 
     /// An error frame says what became of the controller (linux/can/error.h).
-    private func note(error raw: can_frame, at now: Instant) {
+    private func note(error raw: can_frame) {
         if raw.can_id & UInt32(CAN_ERR_BUSOFF) != 0 {
             if state != .busOff { counters.busOffs += 1 }
             state = .busOff
-            nextLinkCheck = now + Self.carrierDelay
             return
         }
         if raw.can_id & UInt32(CAN_ERR_RESTARTED) != 0 {

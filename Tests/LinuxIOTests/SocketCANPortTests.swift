@@ -114,7 +114,9 @@ struct SocketCANPortTests {
         #expect(recovered)
     }
 
-    @Test func `a bus-off of a real driver is seen, also by a port that is opened during it, and ended by a restart`() throws {
+    @Test func `a bus-off of a real driver is seen, also by a port that is opened during it, and ended by a restart`()
+        throws
+    {
         let adapter = try KernelAdapter(interface: "can7")
         let port = SocketCANPort(interface: "can7")
         try port.open(at: .now)

@@ -59,7 +59,7 @@ void clinux_event_raise(int fd);
 
 /// Opens a raw CAN socket on an interface: error frames too, own frames not, non-blocking.
 int clinux_can_open(const char *interface);
-/// 1 when the link is up and running, 2 when it is up without carrier (bus-off), 0 when it is down.
+/// 1 when the link is up with carrier, 2 when it is up without (bus-off), 0 when it is down.
 int clinux_can_link(int fd, const char *interface);
 /// Takes the link down and up again, which ends bus-off and throws away what waited in the queue. Needs CAP_NET_ADMIN.
 int clinux_can_restart(int fd, const char *interface);
