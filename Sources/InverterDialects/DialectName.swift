@@ -11,11 +11,11 @@ public enum DialectName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyab
     case victron = 4
     case luxpower = 5
     case deye = 6
-    case deyePCS = 7
+    case deyePcs = 7
     case hybridLi = 8
     case solark = 9
     case goodwe = 10
-    case bydLowVoltage = 11
+    case bydLv = 11
     case sofar = 12
 
     /// The file stem of the DBC.
@@ -28,11 +28,11 @@ public enum DialectName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyab
         case .victron: "victron"
         case .luxpower: "luxpower"
         case .deye: "deye"
-        case .deyePCS: "deye_pcs"
+        case .deyePcs: "deye_pcs"
         case .hybridLi: "hybrid_li"
         case .solark: "solark"
         case .goodwe: "goodwe"
-        case .bydLowVoltage: "byd_lv"
+        case .bydLv: "byd_lv"
         case .sofar: "sofar"
         }
     }
@@ -47,11 +47,11 @@ public enum DialectName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyab
         case .victron: VictronCAN.encode(report, into: &frames)
         case .luxpower: LuxPowerCAN.encode(report, into: &frames)
         case .deye: DeyeCAN.encode(report, into: &frames)
-        case .deyePCS: DeyePCSCAN.encode(report, into: &frames)
+        case .deyePcs: DeyePCSCAN.encode(report, into: &frames)
         case .hybridLi: HybridLiCAN.encode(report, into: &frames)
         case .solark: SolArkCAN.encode(report, into: &frames)
         case .goodwe: GoodWeCAN.encode(report, into: &frames)
-        case .bydLowVoltage: BYDLowVoltageCAN.encode(report, into: &frames)
+        case .bydLv: BYDLowVoltageCAN.encode(report, into: &frames)
         case .sofar: SofarCAN.encode(report, into: &frames)
         }
     }
@@ -66,11 +66,11 @@ public enum DialectName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyab
         case .victron: VictronCAN.isHeartbeat(frame)
         case .luxpower: LuxPowerCAN.isHeartbeat(frame)
         case .deye: DeyeCAN.isHeartbeat(frame)
-        case .deyePCS: DeyePCSCAN.isHeartbeat(frame)
+        case .deyePcs: DeyePCSCAN.isHeartbeat(frame)
         case .hybridLi: HybridLiCAN.isHeartbeat(frame)
         case .solark: SolArkCAN.isHeartbeat(frame)
         case .goodwe: GoodWeCAN.isHeartbeat(frame)
-        case .bydLowVoltage: BYDLowVoltageCAN.isHeartbeat(frame)
+        case .bydLv: BYDLowVoltageCAN.isHeartbeat(frame)
         case .sofar: SofarCAN.isHeartbeat(frame)
         }
     }
@@ -85,11 +85,11 @@ public enum DialectName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyab
         case .victron: VictronCAN.carriesLimits(frame)
         case .luxpower: LuxPowerCAN.carriesLimits(frame)
         case .deye: DeyeCAN.carriesLimits(frame)
-        case .deyePCS: DeyePCSCAN.carriesLimits(frame)
+        case .deyePcs: DeyePCSCAN.carriesLimits(frame)
         case .hybridLi: HybridLiCAN.carriesLimits(frame)
         case .solark: SolArkCAN.carriesLimits(frame)
         case .goodwe: GoodWeCAN.carriesLimits(frame)
-        case .bydLowVoltage: BYDLowVoltageCAN.carriesLimits(frame)
+        case .bydLv: BYDLowVoltageCAN.carriesLimits(frame)
         case .sofar: SofarCAN.carriesLimits(frame)
         }
     }
@@ -104,11 +104,11 @@ public enum DialectName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyab
         case .victron: VictronCAN.signals(visit)
         case .luxpower: LuxPowerCAN.signals(visit)
         case .deye: DeyeCAN.signals(visit)
-        case .deyePCS: DeyePCSCAN.signals(visit)
+        case .deyePcs: DeyePCSCAN.signals(visit)
         case .hybridLi: HybridLiCAN.signals(visit)
         case .solark: SolArkCAN.signals(visit)
         case .goodwe: GoodWeCAN.signals(visit)
-        case .bydLowVoltage: BYDLowVoltageCAN.signals(visit)
+        case .bydLv: BYDLowVoltageCAN.signals(visit)
         case .sofar: SofarCAN.signals(visit)
         }
     }

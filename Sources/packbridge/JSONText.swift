@@ -108,6 +108,9 @@ struct JSONText {
 
     // MARK: Pieces
 
+    /// A number that is already text.
+    mutating func number(_ digits: String) { literal(digits) }
+
     private mutating func literal(_ text: String) {
         comma()
         bytes.append(contentsOf: text.utf8)

@@ -39,4 +39,17 @@ import Testing
             #expect(!table.isSuperset(of: changed.entries), "\(from) → \(to)")
         }
     }
+
+    @Test func `the case of each dialect spells its name, and the stored numbers never move`() {
+        #expect(
+            DialectName.allCases.map { "\($0.rawValue) \($0.text)" } == [
+                "0 pylontech", "1 growatt", "2 pylontech_v2", "3 sma", "4 victron", "5 luxpower", "6 deye",
+                "7 deye_pcs",
+                "8 hybrid_li", "9 solark", "10 goodwe", "11 byd_lv", "12 sofar",
+            ])
+        for dialect in DialectName.allCases {
+            let snake = "\(dialect)".map { $0.isUppercase ? "_" + $0.lowercased() : String($0) }.joined()
+            #expect(snake == dialect.name)
+        }
+    }
 }

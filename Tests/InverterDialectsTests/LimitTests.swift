@@ -22,7 +22,7 @@ struct LimitNames {
                 chargeVoltage: "0x311.ChargeVoltage", dischargeVoltage: nil, chargeCurrent: "0x311.ChargeCurrentLimit",
                 dischargeCurrent: "0x311.DischargeCurrentLimit", chargeEnable: "0x319.ChargeEnable",
                 dischargeEnable: "0x319.DischargeEnable")
-        case .victron, .bydLowVoltage: LimitNames(chargeEnable: nil, dischargeEnable: nil)
+        case .victron, .bydLv: LimitNames(chargeEnable: nil, dischargeEnable: nil)
         case .sma:
             LimitNames(
                 chargeEnable: nil, dischargeEnable: nil, chargeVoltages: 41_000...63_000,

@@ -52,7 +52,7 @@ import Testing
         report.packsBlockingCharge = 1
         report.packsOffline = 1
         #expect(
-            encode(.deyePCS, report).map(text) == [
+            encode(.deyePcs, report).map(text) == [
                 "351#3802E8037805CD01",
                 "371#E803780500000000",  // on the grid the same limits as off it
                 "355#4200630000000000",
@@ -69,12 +69,12 @@ import Testing
         var report = BankReport.example
         for (current, shown) in [(-25_000, 25.0), (25_000, -25), (0, 0), (-5_000_000, 3276.7), (5_000_000, -3276.8)] {
             report.current = Int32(current)
-            #expect(decodeSet(.deyePCS, report)["0x356.Current"] == shown, "\(current) mA")
+            #expect(decodeSet(.deyePcs, report)["0x356.Current"] == shown, "\(current) mA")
         }
     }
 
     @Test func `0x371 carries limits at Deye PCS`() {
-        let values = decodeSet(.deyePCS, .example)
+        let values = decodeSet(.deyePcs, .example)
         #expect(values["0x371.GridChargeCurrentLimit"] == 100)
         #expect(values["0x371.GridDischargeCurrentLimit"] == 140)
     }
@@ -85,7 +85,7 @@ import Testing
             report.protections = protections
             report.warnings = warnings
             report.dischargeEnabled = discharge
-            let frame = encode(.deyePCS, report)[4]
+            let frame = encode(.deyePcs, report)[4]
             return (0..<7).map { frame[$0] }
         }
         #expect(bytes([]) == [0, 0, 0, 0, 0, 0, 0])
@@ -107,7 +107,7 @@ import Testing
 
     @Test func `heating, which the vendor banned, is never requested`() {
         var numbers = SeededNumbers(seed: 8)
-        for _ in 0..<100 { #expect(decodeSet(.deyePCS, .random(&numbers))["0x35C.HeatRequest"] == 0) }
+        for _ in 0..<100 { #expect(decodeSet(.deyePcs, .random(&numbers))["0x35C.HeatRequest"] == 0) }
     }
 
     // MARK: Voltage in 0.1 V
@@ -173,7 +173,7 @@ import Testing
         #expect(decodeSet(.luxpower, report)["0x35C.ForceCharge1"] == 0)
         report.requests = .forceCharge2
         #expect(decodeSet(.luxpower, report)["0x35C.ForceCharge1"] == 1)
-        for dialect in [DialectName.pylontech, .pylontechV2, .luxpower, .deye, .deyePCS, .solark, .goodwe, .sofar] {
+        for dialect in [DialectName.pylontech, .pylontechV2, .luxpower, .deye, .deyePcs, .solark, .goodwe, .sofar] {
             report.requests = .forceCharge1
             #expect(encode(dialect, report).first { $0.id == 0x35C }?[0] == 0xE0, "\(dialect.text)")
             report.requests = .forceCharge2

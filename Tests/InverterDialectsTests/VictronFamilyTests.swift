@@ -4,7 +4,7 @@ import Testing
 
 /// SMA, Victron, BYD, PYLON V2 and GoodWe: the dialects with 0x35A.
 @Suite struct VictronFamilyTests {
-    static let family: [DialectName] = [.sma, .victron, .bydLowVoltage, .pylontechV2, .goodwe]
+    static let family: [DialectName] = [.sma, .victron, .bydLv, .pylontechV2, .goodwe]
 
     // MARK: 0x355 bytes 4–5
 
@@ -86,7 +86,7 @@ import Testing
     @Test func `the pairs SMA reserves stay 0, BYD sends AA everywhere`() {
         #expect(encode(.sma, .example).map(text)[3] == "35A#AAAAAA02AAAAAA02")
         #expect(encode(.victron, .example).map(text)[3] == "35A#AAAAAA02AAAAAA02")
-        #expect(encode(.bydLowVoltage, .example).map(text)[3] == "35A#AAAAAAAAAAAAAAAA")
+        #expect(encode(.bydLv, .example).map(text)[3] == "35A#AAAAAAAAAAAAAAAA")
     }
 
     // MARK: SMA
@@ -165,22 +165,22 @@ import Testing
 
     @Test func `the BYD set has the order of the capture and neither 0x359 nor 0x35C`() {
         #expect(
-            encode(.bydLowVoltage, .example).map(\.id) == [
+            encode(.bydLv, .example).map(\.id) == [
                 0x35E, 0x382, 0x35F, 0x35A, 0x35B, 0x351, 0x355, 0x356, 0x360, 0x372, 0x373, 0x374, 0x375, 0x376,
                 0x377, 0x378, 0x379,
             ])
-        #expect(encode(.bydLowVoltage, .example).allSatisfy { $0.length == 8 })
+        #expect(encode(.bydLv, .example).allSatisfy { $0.length == 8 })
     }
 
     @Test func `BYD's name and product are those of the capture, its capacity is what is left`() {
-        let frames = encode(.bydLowVoltage, .example).map(text)
+        let frames = encode(.bydLv, .example).map(text)
         #expect(frames[0] == "35E#4259440000000000")
         #expect(frames[1] == "382#5052454D49554D00")
         #expect(frames[2] == "35F#4C690117B9000000")
         #expect(frames.contains("375#3100000000000000"))
     }
 
-    @Test(arguments: [DialectName.victron, .bydLowVoltage])
+    @Test(arguments: [DialectName.victron, .bydLv])
     func `without enable bits a blocked direction is a limit of 0`(dialect: DialectName) {
         var report = BankReport.example
         report.chargeEnabled = false

@@ -114,7 +114,22 @@ extension InverterEntry {
     static var settings: [Setting<InverterEntry>] {
         [
             .choice(
-                "dialect", ["pylontech": DialectName.pylontech, "growatt": .growatt], \.port.dialect,
+                "dialect",
+                [
+                    "pylontech": DialectName.pylontech,
+                    "growatt": .growatt,
+                    "pylontech_v2": .pylontechV2,
+                    "sma": .sma,
+                    "victron": .victron,
+                    "luxpower": .luxpower,
+                    "deye": .deye,
+                    "deye_pcs": .deyePcs,
+                    "hybrid_li": .hybridLi,
+                    "solark": .solark,
+                    "goodwe": .goodwe,
+                    "byd_lv": .bydLv,
+                    "sofar": .sofar,
+                ], \.port.dialect,
                 "the battery language that the inverter is set to"),
             .text(
                 "port", allowed: "socketcan:can0, slcan:/dev/ttyACM0[@bitrate[:baud]], candump:FILE, virtual:NAME",

@@ -1,8 +1,13 @@
 import ArgumentParser
 import Foundation
 
+/// A protocol that `packbridge decode` knows.
+typealias Explainable = (name: String, make: @Sendable (DecodeOptions) -> any FrameExplainer)
+
 /// The protocols that `packbridge decode` knows. The names are an interface that scripts rely on.
-let explainers: [(name: String, make: @Sendable (DecodeOptions) -> any FrameExplainer)] = [
+let explainers = bmsExplainers + dialectExplainers
+
+private let bmsExplainers: [Explainable] = [
     ("jk-4e57", { JK4E57Explainer(options: $0) })
 ]
 

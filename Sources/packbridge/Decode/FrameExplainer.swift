@@ -9,8 +9,6 @@ struct DecodeOptions {
 /// Explains the frames of one wire protocol, one input line at a time. A protocol is one file with one of these and one line in
 /// `explainers`.
 protocol FrameExplainer {
-    init(options: DecodeOptions)
-
     /// Writes exactly one JSON object for one input line.
     /// - Returns: false when the line, or a frame in it, was rejected.
     mutating func writeObject(for line: String, to json: inout JSONText) -> Bool
