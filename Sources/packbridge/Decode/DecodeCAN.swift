@@ -71,6 +71,9 @@ struct SignalRow {
     var unit: String
     /// Where it stands: `bytes 0–1`.
     var place: String
+    /// A single bit, or a pair of 0x35A, of which only "raised" is news.
+    var isFlag = false
+    var isRaised = false
 }
 
 extension DialectName {
@@ -106,7 +109,8 @@ extension DialectName {
                 SignalRow(
                     name: isCharacter ? textField.trimmedUnderscore : signal.nameText,
                     value: isCharacter ? String(printable(UInt8(truncatingIfNeeded: raw))) : signal.valueText(raw),
-                    unit: "\(signal.unit)", place: signal.place))
+                    unit: "\(signal.unit)", place: signal.place, isFlag: signal.length == 1 || signal.frame == 0x35A,
+                    isRaised: raw == 1))
         }
         return rows
     }
