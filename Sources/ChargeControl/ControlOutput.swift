@@ -185,6 +185,8 @@ public struct ControlOutput: Sendable {
     public var warnings: Warnings = []
     /// The worst stage among the packs that count.
     public var stage = StaleStage.lost
+    /// False while no SoC is known from any source; `report.soc` means nothing then.
+    public var isSoCKnown = false
     /// The charge ended early because of this cell.
     public var preventsFull = CellPlace.unknown
 

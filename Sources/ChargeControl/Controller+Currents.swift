@@ -4,78 +4,114 @@ import Battery
 extension Controller {
     /// The lowest protective bound on CCL, with its reason.
     mutating func chargeProtection(at now: Instant) -> Reason {
-        output.chargeLimiters.removeAll()
+        chargeListing.wholeBank()
         var bounds = Bounds(bankLimit(charging: true, at: now))
-        bounds.consider(Reason(.userCurrent, bound: max(configuration.userCharge, 0), input: configuration.userCharge))
+        let user = Reason(.userCurrent, bound: max(configuration.userCharge, 0), input: configuration.userCharge)
+        chargeListing.consider(user, &bounds)
         considerBank(&bounds, charging: true)
+        if let excess = correction(charging: true, at: now) { chargeListing.consider(excess, &bounds) }
+        if isInconsistent { chargeListing.consider(Reason(.absoluteVoltage, bound: 0, input: band.overVoltage), &bounds) }
         return bounds.least
     }
 
     mutating func dischargeProtection(at now: Instant) -> Reason {
-        output.dischargeLimiters.removeAll()
+        dischargeListing.wholeBank()
         var bounds = Bounds(bankLimit(charging: false, at: now))
-        bounds.consider(Reason(.userCurrent, bound: max(configuration.userDischarge, 0), input: configuration.userDischarge))
+        let user = Reason(.userCurrent, bound: max(configuration.userDischarge, 0), input: configuration.userDischarge)
+        dischargeListing.consider(user, &bounds)
         considerBank(&bounds, charging: false)
+        if let excess = correction(charging: false, at: now) { dischargeListing.consider(excess, &bounds) }
         return bounds.least
     }
 
+    /// A pack that carries more than its limit although the bank keeps to its own (aggregation.md §5). In discharge only between
+    /// several packs, and only while the bank obeys: a surge of the house is not answered with less (amendment 7).
+    private mutating func correction(charging: Bool, at now: Instant) -> Reason? {
+        var worst: (limit: Milliamps, current: Milliamps, pack: UInt8)?
+        for i in 0..<packCount where takesPart(i, charging) && views[i].stage == .fresh && views[i].measures.isCurrentKnown {
+            let current = charging ? views[i].measures.current : -views[i].measures.current
+            let limit = charging ? views[i].chargeLimit.bound : views[i].dischargeLimit.bound
+            if current <= limit { continue }
+            // The largest excess in proportion; cross-multiplied, so that nothing is rounded.
+            if let w = worst, Int64(current) * Int64(max(w.limit, 1)) <= Int64(w.current) * Int64(max(limit, 1)) { continue }
+            worst = (limit, current, UInt8(i + 1))
+        }
+        let bankCurrent = charging ? bank.current : -bank.current
+        if charging { return chargeCorrection.bound(excess: worst, bankCurrent: bankCurrent, sent: chargeSlew.value) }
+        if bank.conducting < 2 || bankCurrent > dischargeSlew.value { worst = nil }
+        return dischargeCorrection.bound(excess: worst, bankCurrent: bankCurrent, sent: dischargeSlew.value)
+    }
+
     /// The share rule over the packs that take part in this direction; JOINING packs only tighten.
-    private func bankLimit(charging: Bool, at now: Instant) -> Reason {
+    private mutating func bankLimit(charging: Bool, at now: Instant) -> Reason {
         var total: Int64 = 0
-        for i in 0..<packCount where takesPart(i, charging) { total += Int64(packs[i].capacity ?? 0) }
+        for i in 0..<packCount where takesPart(i, charging) { total += Int64(views[i].capacity ?? 0) }
         var limit = BankLimit()
         for i in 0..<packCount {
-            let reason = charging ? chargeLimits[i] : dischargeLimits[i]
+            let reason = charging ? views[i].chargeLimit : views[i].dischargeLimit
             if takesPart(i, charging) {
-                limit.add(reason, share: share.share(i, capacity: packs[i].capacity, total: total, charging: charging))
-            } else if packs[i].membership == .joining && isSwitchedOn(i, charging) {
-                let c = Int64(packs[i].capacity ?? 0)
+                limit.add(reason, share: share.share(i, capacity: views[i].capacity, total: total, charging: charging))
+            } else if views[i].membership == .joining && isSwitchedOn(i, charging) {
+                let c = Int64(views[i].capacity ?? 0)
                 limit.constrain(reason, share: c > 0 ? Fraction(c, total + c) : Fraction(1, 1))
             }
         }
         return limit.reason ?? nobody(charging: charging)
     }
 
-    private func takesPart(_ i: Int, _ charging: Bool) -> Bool {
-        charging ? packs[i].takesCharge : packs[i].givesCharge
+    private mutating func takesPart(_ i: Int, _ charging: Bool) -> Bool {
+        charging ? views[i].takesCharge : views[i].givesCharge
     }
 
-    private func isSwitchedOn(_ i: Int, _ charging: Bool) -> Bool {
-        charging ? packs[i].measures.chargeSwitch : packs[i].measures.dischargeSwitch
+    private mutating func isSwitchedOn(_ i: Int, _ charging: Bool) -> Bool {
+        charging ? views[i].measures.chargeSwitch : views[i].measures.dischargeSwitch
     }
 
     /// No pack takes part: the reason of the first pack that is configured tells why.
-    private func nobody(charging: Bool) -> Reason {
-        for i in 0..<packCount where packs[i].membership != .excluded {
-            if packs[i].membership == .joining { return Reason(.joining, bound: 0, place: CellPlace(pack: UInt8(i + 1), cell: 0)) }
-            var reason = charging ? chargeLimits[i] : dischargeLimits[i]
+    private mutating func nobody(charging: Bool) -> Reason {
+        for i in 0..<packCount where views[i].membership != .excluded {
+            if views[i].membership == .joining { return Reason(.joining, bound: 0, place: CellPlace(pack: UInt8(i + 1), cell: 0)) }
+            var reason = charging ? views[i].chargeLimit : views[i].dischargeLimit
             if reason.bound != 0 { reason = Reason(.noPackConducts, bound: 0) }
             return reason
         }
         return Reason(.noPackConducts, bound: 0)
     }
 
-    private func considerBank(_ bounds: inout Bounds, charging: Bool) {
-        for i in 0..<packCount where packs[i].membership == .member || packs[i].membership == .joining {
+    private mutating func considerBank(_ bounds: inout Bounds, charging: Bool) {
+        if unknownPack != 0 {
+            considerBank(Reason(.cellUnknown, bound: 0, place: CellPlace(pack: unknownPack, cell: 0)), &bounds, charging)
+        }
+        if recentBoots >= 6 {
+            // Six restarts in ten minutes: something is wrong that nobody has understood yet (failsafe.md §5.7).
+            considerBank(Reason(.bootLoop, bound: bank.capacity / 5, input: recentBoots), &bounds, charging)
+        }
+        for i in 0..<packCount where views[i].membership == .member || views[i].membership == .joining {
             let place = CellPlace(pack: UInt8(i + 1), cell: 0)
-            if packs[i].fault.isSevere { bounds.consider(Reason(.fault, bound: 0, place: place, input: packs[i].fault.input)) }
-            if packs[i].isEqualising { bounds.consider(equalising(place, charging: charging)) }
+            if views[i].isFaultSevere {
+                considerBank(Reason(.fault, bound: 0, place: place, input: views[i].faultInput), &bounds, charging)
+            }
+            if views[i].isEqualising { considerBank(equalising(place, charging: charging), &bounds, charging) }
         }
     }
 
+    private mutating func considerBank(_ reason: Reason, _ bounds: inout Bounds, _ charging: Bool) {
+        if charging { chargeListing.consider(reason, &bounds) } else { dischargeListing.consider(reason, &bounds) }
+    }
+
     /// While voltages equalise the bank carries no more than its weakest pack could alone (aggregation.md §4 rule 2).
-    private func equalising(_ place: CellPlace, charging: Bool) -> Reason {
+    private mutating func equalising(_ place: CellPlace, charging: Bool) -> Reason {
         var least = Milliamps.max
-        for i in 0..<packCount where packs[i].isConnected && isSwitchedOn(i, charging) {
-            least = min(least, charging ? chargeLimits[i].bound : dischargeLimits[i].bound)
+        for i in 0..<packCount where views[i].isConnected && isSwitchedOn(i, charging) {
+            least = min(least, charging ? views[i].chargeLimit.bound : views[i].dischargeLimit.bound)
         }
         return Reason(.equalising, bound: least == .max ? 0 : least, place: place)
     }
 
     /// A pack is stale, suspect or joining: nothing rises (amendment 19, aggregation.md §3).
-    func mayRise(at now: Instant) -> Bool {
+    mutating func mayRise(at now: Instant) -> Bool {
         if !bank.isSteady { return false }
-        for i in 0..<packCount where packs[i].freezesBank(at: now) { return false }
+        for i in 0..<packCount where views[i].freezesBank { return false }
         return true
     }
 
@@ -94,13 +130,22 @@ extension Controller {
             output.report.dischargeCurrentLimit = output.dischargeReason.bound
             return
         }
-        chargeEnable.update(!(charge.bound == 0 && charge.rule.blocks), at: now)
+        // An ordered pause ramps down first; the flag goes when the current has gone.
+        let isPaused = overrides.pausesCharge(at: now) && chargeSlew.value == 0
+        let isResting = phase.phase == .rest && configuration.inverter.disablesChargeInRest && chargeSlew.value == 0
+        chargeEnable.update(
+            !(charge.bound == 0 && charge.rule.blocks) && !isPaused && !isResting && !chargeObedience.withdraws, at: now)
         let dischargeBlocked = discharge.bound == 0 && (discharge.rule.blocks || discharge.rule == .emptyLatch)
-        dischargeEnable.update(!dischargeBlocked && !dischargeVoltage.isBelow, at: now)
+        let isDischargePaused = overrides.pausesDischarge(at: now) && dischargeSlew.value == 0
+        let isCut = dischargeObedience.withdraws && configuration.obeyDischargeAction == .cut
+        dischargeEnable.update(
+            !dischargeBlocked && !isDischargePaused && !dischargeVoltage.isBelow && !isCut, at: now)
 
         let before = (output.report.chargeCurrentLimit, output.report.dischargeCurrentLimit)
         var chargeBound = charge
-        if !chargeEnable.isOn && charge.bound > 0 { chargeBound = Reason(.enableDelay, bound: 0) }
+        if !chargeEnable.isOn && charge.bound > 0 {
+            chargeBound = Reason(chargeObedience.withdraws ? .obedience : .enableDelay, bound: 0, input: bank.current)
+        }
         var dischargeBound = discharge
         if !dischargeEnable.isOn && discharge.bound > 0 {
             dischargeBound = dischargeVoltage.isBelow
@@ -123,7 +168,7 @@ extension Controller {
     }
 
     /// What binds now: the limiter, or the slew on its way to it.
-    private func reason(_ slew: Slew, _ protective: Reason, _ planned: Reason, at now: Instant) -> Reason {
+    private mutating func reason(_ slew: Slew, _ protective: Reason, _ planned: Reason, at now: Instant) -> Reason {
         let least = planned.bound < protective.bound ? planned : protective
         if slew.value >= least.bound { return least }
         switch slew.motion {
@@ -137,25 +182,40 @@ extension Controller {
     }
 
     /// Which pack keeps limits from rising.
-    func frozen(at value: Int32) -> Reason {
+    mutating func frozen(at value: Int32) -> Reason {
         for i in 0..<packCount {
             let place = CellPlace(pack: UInt8(i + 1), cell: 0)
-            if packs[i].membership == .joining { return Reason(.joining, bound: value, place: place) }
-            if packs[i].conducts && (packs[i].stage != .fresh || packs[i].isSuspect || packs[i].isOffMedian) {
+            if views[i].membership == .joining { return Reason(.joining, bound: value, place: place) }
+            if views[i].conducts && (views[i].stage != .fresh || views[i].isSuspect || views[i].isOffMedian) {
                 return Reason(.stale, bound: value, place: place)
             }
         }
         return Reason(.ramp, bound: value)
     }
 
-    /// Planned bounds on CCL: phase, SoC ceiling, the owner's commands.
-    private func plannedCharge(at now: Instant) -> Reason {
+    /// Planned bounds on CCL: phase, SoC ceiling and taper, the owner's commands.
+    private mutating func plannedCharge(at now: Instant) -> Reason {
         var bounds = Bounds(Reason(.none, bound: .max))
-        if phase.phase == .rest { bounds.consider(Reason(.phaseCurrent, bound: 0)) }
+        if phase.phase == .rest { chargeListing.consider(Reason(.phaseCurrent, bound: 0), &bounds) }
+        if ceiling.isReached { chargeListing.consider(Reason(.socCeiling, bound: 0, input: soc.fine ?? 10_000), &bounds) }
+        if configuration.socTaper {
+            let bound = SoCTaper.chargeScaled(configuration.userCharge, soc: soc.fine)
+            chargeListing.consider(Reason(.socTaper, bound: bound, input: soc.fine ?? 10_000), &bounds)
+        }
+        if let command = overrides.chargeBound(at: now) { chargeListing.consider(command, &bounds) }
+        if isPreparingRestart { chargeListing.consider(Reason(.notReady, bound: bank.capacity / 10), &bounds) }
         return bounds.least
     }
 
-    private func plannedDischarge(at now: Instant) -> Reason {
-        Reason(.none, bound: .max)
+    private mutating func plannedDischarge(at now: Instant) -> Reason {
+        var bounds = Bounds(Reason(.none, bound: .max))
+        if reserve.isReached { dischargeListing.consider(Reason(.socReserve, bound: 0, input: soc.fine ?? 0), &bounds) }
+        if configuration.socTaper {
+            let bound = SoCTaper.dischargeScaled(configuration.userDischarge, soc: soc.fine)
+            dischargeListing.consider(Reason(.socTaper, bound: bound, input: soc.fine ?? 0), &bounds)
+        }
+        if let command = overrides.dischargeBound(at: now) { dischargeListing.consider(command, &bounds) }
+        if isPreparingRestart { dischargeListing.consider(Reason(.notReady, bound: bank.capacity / 10), &bounds) }
+        return bounds.least
     }
 }

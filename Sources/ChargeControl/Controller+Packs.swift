@@ -3,29 +3,27 @@ import Battery
 /// The packs' part of a tick: ages, memberships, latches (charge-control.md §4, steps 1 and 2).
 extension Controller {
     mutating func updateMembership(at now: Instant) {
-        let n = configuration.cellsInSeries
         for i in 0..<packCount {
             packs[i].age(
                 hold: configuration.hold, zero: configuration.zero, pack: configuration.packs[i], isStateless: isStateless, at: now)
+            packs[i].write(to: &views[i], pack: configuration.packs[i], at: now)
         }
         if isStateless { return }
 
         markOffMedian()
         let before = membersBefore()
         for i in 0..<packCount {
-            let wasLost = packs[i].hasBeenLost
-            let membership = packs[i].membership
+            let wasJoining = views[i].membership == .joining
             packs[i].considerJoining(othersConduct: before.count > 0, at: now)
-            packs[i].considerMembership(surroundings(of: i, before, n), at: now)
-            if membership == .joining && packs[i].membership == .member && wasLost && before.count > 0 {
+            packs[i].considerMembership(surroundings(of: i, before), at: now)
+            if wasJoining && packs[i].membership == .member && packs[i].hasBeenLost && before.count > 0 {
                 // A rejoin on a running bank: limits rise only after the hold (aggregation.md §4 rule 4).
                 chargeSlew.holdNow(at: now)
                 dischargeSlew.holdNow(at: now)
             }
-            if membership != .lost && packs[i].membership == .lost { isRecordUrgent = true }
         }
         var live = false
-        for i in 0..<packCount where packs[i].conducts { live = true }
+        for i in 0..<packCount where packs[i].membership == .member { live = true }
         cameToLife = live && !wasLive
         if cameToLife {
             chargeSlew.forgetCut()
@@ -42,27 +40,28 @@ extension Controller {
         var carriesCurrent = false
     }
 
-    private func membersBefore() -> Members {
+    private mutating func membersBefore() -> Members {
         var members = Members()
         var sorted = SortedVoltages()
-        for i in 0..<packCount where packs[i].conducts {
+        for i in 0..<packCount where views[i].conducts {
             members.count += 1
-            members.sum += packs[i].measures.voltage
-            if !packs[i].isOffMedian { sorted.insert(packs[i].measures.voltage) }
-            if packs[i].measures.current.magnitude >= 300 { members.carriesCurrent = true }
+            members.sum += views[i].measures.voltage
+            if !packs[i].isOffMedian { sorted.insert(views[i].measures.voltage) }
+            if views[i].measures.current.magnitude >= 300 { members.carriesCurrent = true }
         }
         members.median = sorted.median
         if members.median == nil && members.count > 0 { members.median = members.sum / members.count }
         return members
     }
 
-    private func surroundings(of i: Int, _ members: Members, _ n: Int32) -> PackTracker.Surroundings {
+    private mutating func surroundings(of i: Int, _ members: Members) -> PackTracker.Surroundings {
+        let n = configuration.cellsInSeries
         var voltage = members.median
-        if packs[i].conducts {
+        if views[i].conducts {
             if members.count <= 1 {
                 voltage = nil
             } else if members.count == 2 {
-                voltage = members.sum - packs[i].measures.voltage
+                voltage = members.sum - views[i].measures.voltage
             }
         }
         return PackTracker.Surroundings(
@@ -74,46 +73,60 @@ extension Controller {
     /// packs nobody can say which one is wrong: both stay.
     private mutating func markOffMedian() {
         var sorted = SortedVoltages()
-        for i in 0..<packCount where packs[i].conducts { sorted.insert(packs[i].measures.voltage) }
+        for i in 0..<packCount where views[i].conducts { sorted.insert(views[i].measures.voltage) }
         let median = sorted.count > 2 ? sorted.median : nil
         let tolerance = configuration.cellsInSeries * 500 / 16
         for i in 0..<packCount {
-            packs[i].isOffMedian = packs[i].conducts && median.map { abs(packs[i].measures.voltage - $0) > tolerance } ?? false
+            packs[i].isOffMedian = views[i].conducts && median.map { abs(views[i].measures.voltage - $0) > tolerance } ?? false
         }
     }
 
+    /// Latches and limits of every pack, with the band of this tick.
     mutating func updatePacks(at now: Instant) {
         let context = limitContext
-        var listing = LimiterListing()
+        if listsLimiters { startListing() }
         for i in 0..<packCount {
-            let isFresh = packs[i].stage == .fresh
-            if packs[i].isConnected || packs[i].membership == .isolated {
-                let m = packs[i].measures
-                packs[i].latches.update(
-                    m, sensors: packs[i].sensors, capacity: packs[i].capacity, isFresh: isFresh, band: band,
-                    coldZero: configuration.coldZero, coldReallow: configuration.coldReallow, at: now)
-                packs[i].fault.tick(highest: m.highest, chargeZero: band.chargeZero, isFresh: isFresh, at: now)
-                if packs[i].isConnected {
-                    packs[i].runner.update(m, isFresh: isFresh, configuration, band: band, at: now)
-                }
-            }
-            if packs[i].isConnected {
-                let number = UInt8(i + 1)
-                let pack = configuration.packs[i]
-                chargeLimits[i] = packs[i].chargeLimit(number: number, context, pack: pack, at: now, listing: &listing)
-                dischargeLimits[i] = packs[i].dischargeLimit(number: number, context, pack: pack, at: now, listing: &listing)
+            let number = UInt8(i + 1)
+            let pack = configuration.packs[i]
+            packs[i].updateProtection(configuration, band: band, at: now)
+            packs[i].write(to: &views[i], pack: pack, at: now)
+            if views[i].isConnected {
+                if listsLimiters { list(pack: i) }
+                views[i].chargeLimit = views[i].chargeBound(number: number, context, pack: pack, listing: &chargeListing)
+                views[i].dischargeLimit = views[i].dischargeBound(number: number, context, pack: pack, listing: &dischargeListing)
             } else {
-                chargeLimits[i] = absence(i, at: now)
-                dischargeLimits[i] = chargeLimits[i]
+                views[i].chargeLimit = absence(i)
+                views[i].dischargeLimit = views[i].chargeLimit
             }
         }
+    }
+
+    private mutating func startListing() {
+        chargeListing.isOn = true
+        dischargeListing.isOn = true
+        chargeListing.clear()
+        dischargeListing.clear()
+    }
+
+    /// The bounds of this pack are listed as what they mean for the bank.
+    private mutating func list(pack i: Int) {
+        var charging: Int64 = 0
+        var discharging: Int64 = 0
+        for j in 0..<packCount {
+            if views[j].takesCharge || j == i { charging += Int64(views[j].capacity ?? 0) }
+            if views[j].givesCharge || j == i { discharging += Int64(views[j].capacity ?? 0) }
+        }
+        let charge = share.share(i, capacity: views[i].capacity, total: charging, charging: true)
+        let discharge = share.share(i, capacity: views[i].capacity, total: discharging, charging: false)
+        chargeListing.pack(share: charge.numerator, of: charge.denominator)
+        dischargeListing.pack(share: discharge.numerator, of: discharge.denominator)
     }
 
     /// Why a pack that is not on the busbar has no limit.
-    private func absence(_ i: Int, at now: Instant) -> Reason {
+    private mutating func absence(_ i: Int) -> Reason {
         let place = CellPlace(pack: UInt8(i + 1), cell: 0)
-        return switch packs[i].membership {
-        case .lost: Reason(.stale, bound: 0, place: place, input: Int32(clamping: packs[i].age(at: now)))
+        return switch views[i].membership {
+        case .lost: Reason(.stale, bound: 0, place: place, input: Int32(clamping: views[i].age))
         case .isolated: Reason(.switchOff, bound: 0, place: place)
         default: Reason(.notReady, bound: 0, place: place)
         }
@@ -123,8 +136,8 @@ extension Controller {
     mutating func startWhenReady(at now: Instant) {
         var ready = 0
         var awaited = 0
-        for i in 0..<packCount where packs[i].membership != .excluded {
-            if packs[i].isReady { ready += 1 } else { awaited += 1 }
+        for i in 0..<packCount where views[i].membership != .excluded {
+            if views[i].isReady { ready += 1 } else { awaited += 1 }
         }
         if ready > 0 && firstReadyAt == never { firstReadyAt = now }
         let isSoCKnown = bank.soc != nil || soc.fine != nil

@@ -2,56 +2,162 @@ import Battery
 
 /// Phase, SoC and the report itself (charge-control.md §4, steps 3 and 8 to 10).
 extension Controller {
-    mutating func updatePhase(charge: Reason, at now: Instant) {
+    mutating func updatePhase(isBlocked: Bool, at now: Instant) {
         var input = PhaseInput(bank: bank, soc: soc.fine, cellsInSeries: configuration.cellsInSeries)
-        input.isBlocked = charge.bound == 0 && charge.rule.blocks
+        input.isBlocked = isBlocked
+        input.forceChargeActive = force1.isOn || force2.isOn
+        input.fullNow = overrides.wantsFull(at: now)
         input.presentVoltage = min(lastPhaseVoltage, lastVoltage)
-        for i in 0..<packCount { input.overVoltageTrips = max(input.overVoltageTrips, packs[i].alarms.overVoltageTrips) }
+        for i in 0..<packCount { input.overVoltageTrips = max(input.overVoltageTrips, views[i].overVoltageTrips) }
         let before = phase.phase
-        phase.advance(input, packs: packs, count: packCount, configuration, table: table, at: now)
+        phase.advance(input, packs: views.span, count: packCount, configuration, table: table, at: now)
         if phase.phase == .bulk && before != .bulk && before != .absorb {
             for i in 0..<packCount { packs[i].alarms.resetTrips() }
         }
-        if phase.changed || phase.becameFull { isRecordUrgent = true }
+        if phase.phase != before && (phase.phase == .float || phase.phase == .rest) { overrides.chargeEnded() }
+        isRecordUrgent = phase.changed || phase.becameFull
+        ceiling.updateCeiling(soc.fine, mark: overrides.ceiling(stored: configuration.socCeiling, at: now))
+        reserve.updateReserve(soc.fine, mark: configuration.socReserve)
+    }
+
+    /// The shunt gives current and SoC while it is fresh and measures exactly the packs that conduct (charge-control.md §9.1). It
+    /// comes back by itself.
+    mutating func useShunt(at now: Instant) {
+        var conducting: UInt16 = 0
+        for i in 0..<packCount where views[i].conducts { conducting |= 1 << UInt16(i) }
+        isShuntDropped = false
+        guard let reading = shunt else { return }
+        if conducting == 0 || now.since(shuntAt) > configuration.hold || reading.packs != conducting {
+            isShuntDropped = true
+            return
+        }
+        if let current = reading.current {
+            bank.current = current
+            bank.isCurrentKnown = true
+        }
+    }
+
+    /// The packs that make up the bank's sums, to notice when the sums change for that reason.
+    private mutating func sourceChanged() -> Bool {
+        var counted: UInt16 = 0
+        for i in 0..<packCount where views[i].conducts { counted |= 1 << UInt16(i) }
+        let changed = counted != countedPacks
+        countedPacks = counted
+        return changed
+    }
+
+    /// Shunt, then the own counter, then the BMS (charge-control.md §9.1).
+    private mutating func rawSoC(changed: Bool, isEmpty: Bool, at now: Instant) -> CentiPercent? {
+        let isLive = bank.isFresh && bank.isCurrentKnown
+        if configuration.coulombCounter {
+            counter.update(current: isLive ? bank.current : nil, bank: bank.capacity, bmsSoC: bank.soc, reseed: changed, at: now)
+            if phase.becameFull { counter.becameFull(bank: bank.capacity, rated: bank.rated) }
+            if isEmpty { counter.becameEmpty(bank: bank.capacity, rated: bank.rated) }
+        }
+        if let reading = shunt, let soc = reading.soc, !isShuntDropped { return soc }
+        if configuration.coulombCounter, let soc = counter.soc(bank: bank.capacity) { return soc }
+        return bank.soc
+    }
+
+    mutating func updateObedience(discharge: Reason, at now: Instant) {
+        let isKnown = bank.isFresh && bank.isCurrentKnown && wasLive
+        chargeObedience.update(current: isKnown ? bank.current : nil, told: chargeSlew.value, at: now)
+        dischargeObedience.update(
+            current: isKnown ? -bank.current : nil, told: max(dischargeSlew.value, discharge.bound), at: now)
+    }
+
+    /// Requests to the inverter; none while charge is blocked (P20).
+    mutating func updateRequests(isBlocked: Bool, at now: Instant) {
+        let mayCharge = !isBlocked && bank.isFresh && !isStateless
+        let force = configuration.forceChargeRequests && mayCharge
+        force1.update(
+            ForceCharge.first, soc: soc.fine, lowest: bank.lowest, dischargeZero: band.dischargeZero, isAllowed: force, at: now)
+        force2.update(
+            ForceCharge.second, soc: soc.fine, lowest: bank.lowest, dischargeZero: band.dischargeZero, isAllowed: force, at: now)
+        let isWarm = bank.coldest ?? .min >= 50
+        fullRequest.update(
+            soc: soc.fine, becameFull: phase.becameFull, everyDays: configuration.fullEveryDays,
+            releasesAt97: configuration.inverter.fullRequestReleasesAt97,
+            isAllowed: configuration.fullChargeRequest && mayCharge && isWarm && !bank.isDegraded, at: now)
+        var requests = ChargeRequests()
+        if force1.isOn { requests.insert(.forceCharge1) }
+        if force2.isOn { requests.insert(.forceCharge2) }
+        if fullRequest.isOn { requests.insert(.fullCharge) }
+        output.report.requests = requests
     }
 
     mutating func updateSoC(at now: Instant) {
         var input = SoCInput()
-        input.raw = bank.soc
+        input.sourceChanged = sourceChanged()
+        input.isProvenEmpty = isProvenEmpty
+        input.raw = rawSoC(changed: input.sourceChanged, isEmpty: input.isProvenEmpty, at: now)
         input.isLive = bank.conducting + bank.joining + bank.isolated > 0 && bank.worstStage != .lost
         input.current = bank.current
         input.isCurrentKnown = bank.isCurrentKnown
         input.capacity = bank.capacity
         input.lowest = bank.lowest
         input.becameFull = phase.becameFull
-        input.isProvenEmpty = isProvenEmpty
         soc.update(input, configuration, table: table, at: now)
     }
 
     /// S3: a pack that could discharge has had its empty latch set for 30 s, or complains of under-voltage.
     private var isProvenEmpty: Bool {
-        var members = 0
-        var empty = 0
-        for i in 0..<packCount where packs[i].conducts {
-            members += 1
-            let alarm = !packs[i].alarms.held.isDisjoint(with: HeldAlarms.underVoltage)
-            let latch = packs[i].latches.emptySince >= 30_000
-            if packs[i].givesCharge && (latch || alarm) { return true }
-            if alarm || latch { empty += 1 }
+        mutating get {
+            var members = 0
+            var empty = 0
+            for i in 0..<packCount where views[i].conducts {
+                members += 1
+                let alarm = !views[i].alarms.isDisjoint(with: HeldAlarms.underVoltage)
+                let latch = views[i].emptyFor >= 30_000
+                if views[i].givesCharge && (latch || alarm) { return true }
+                if alarm || latch { empty += 1 }
+            }
+            return members > 0 && empty == members
         }
-        return members > 0 && empty == members
     }
 
     mutating func report(voltage: Reason, at now: Instant) {
         output.voltageReason = voltage
         if output.report.chargeVoltageLimit > voltage.bound { output.tightened = true }
         output.report.chargeVoltageLimit = voltage.bound
+        output.isSoCKnown = soc.fine != nil
         output.phase = phase.isHeld && phase.phase != .initial ? .hold : phase.phase
         output.rememberedPhase = phase.phase
         output.preventsFull = phase.preventsFull
         output.stage = bank.worstStage
         reportBank()
         reportPacks(at: now)
+    }
+
+    /// The last things of a tick: what has lasted how long, and silence where a profile wants it (failsafe.md §3 SILENT).
+    mutating func finish(at now: Instant) {
+        let dt = lastTick == never ? 0 : min(max(now.since(lastTick), 0), 60_000)
+        lastTick = now
+        if bank.isVoltageKnown && bank.isFresh { energy.add(voltage: bank.voltage, current: bank.current, dt: dt) }
+        output.report.energyCharged = energy.charged
+        output.report.energyDischarged = energy.discharged
+        limitedTime.add(
+            dt, voltage: output.voltageReason.rule, charge: output.chargeReason.rule, discharge: output.dischargeReason.rule)
+        if configuration.inverter.silentWhenLost && phase.phase != .initial && !isStateless {
+            output.mayTransmit = bank.conducting + bank.joining + bank.isolated > 0
+        }
+        var lost: UInt16 = 0
+        for i in 0..<packCount where views[i].membership == .lost { lost |= 1 << UInt16(i) }
+        if lost & ~lostPacks != 0 { isRecordUrgent = true }
+        lostPacks = lost
+        if listsLimiters {
+            output.chargeLimiters = chargeListing.reasons
+            output.dischargeLimiters = dischargeListing.reasons
+        }
+    }
+
+    /// The longest time after which a pack counts as lost (P3).
+    var longestZero: Milliseconds {
+        mutating get {
+            var longest = configuration.zero
+            for i in 0..<packCount where views[i].usesExtendedHold { longest = Ladder.extendedZero }
+            return longest
+        }
     }
 
     private mutating func reportBank() {
@@ -86,9 +192,11 @@ extension Controller {
 
     /// The sensor closest to one of its limits, 0 °C or 55 °C for LFP (aggregation.md §6).
     private var batteryTemperature: Decidegrees? {
-        guard let hottest = bank.hottest, let coldest = bank.coldest else { return output.report.temperature }
-        let top = table.chargeRate.upperEnd
-        return top - hottest < coldest - configuration.coldZero ? hottest : coldest
+        mutating get {
+            guard let hottest = bank.hottest, let coldest = bank.coldest else { return output.report.temperature }
+            let top = table.chargeRate.upperEnd
+            return top - hottest < coldest - configuration.coldZero ? hottest : coldest
+        }
     }
 
     private mutating func reportPacks(at now: Instant) {
@@ -98,22 +206,22 @@ extension Controller {
         }
     }
 
-    private func status(_ i: Int, at now: Instant) -> PackStatus {
+    private mutating func status(_ i: Int, at now: Instant) -> PackStatus {
         var s = PackStatus()
-        s.state = packs[i].state
-        s.stage = packs[i].stage
-        let age = packs[i].age(at: now)
+        s.state = views[i].state
+        s.stage = views[i].stage
+        let age = views[i].age
         s.age = age == .max ? -1 : age
-        s.chargeLimit = chargeLimits[i].bound
-        s.chargeReason = chargeLimits[i]
-        s.dischargeLimit = dischargeLimits[i].bound
-        s.dischargeReason = dischargeLimits[i]
-        s.alarms = packs[i].alarms.held
-        s.warnings = packs[i].warnings
-        let m = packs[i].measures
+        s.chargeLimit = views[i].chargeLimit.bound
+        s.chargeReason = views[i].chargeLimit
+        s.dischargeLimit = views[i].dischargeLimit.bound
+        s.dischargeReason = views[i].dischargeLimit
+        s.alarms = views[i].alarms
+        s.warnings = views[i].warnings
+        let m = views[i].measures
         s.voltage = m.voltage
         s.current = m.current
-        s.soc = packs[i].soc ?? 0
+        s.soc = views[i].soc ?? 0
         s.highestCell = m.highest
         s.highestCellNumber = m.highestCell
         s.lowestCell = m.lowest

@@ -24,6 +24,17 @@ extension Controller {
         consider(Reason(.phaseVoltage, bound: phaseVoltage, input: Int32(phase.phase.rawValue)), &output.voltageLimiters)
         consider(runner(n), &output.voltageLimiters)
         if bank.isDegraded { consider(Reason(.degraded, bound: n * configuration.float, input: bank.offline), &output.voltageLimiters) }
+        if ceiling.isReached {
+            let bound = max(n * configuration.rebulk, bank.voltage)
+            consider(Reason(.socCeiling, bound: bound, input: soc.fine ?? 10_000), &output.voltageLimiters)
+        }
+        let reduced = max(n * configuration.rebulk, bank.voltage - Obedience.reduction)
+        if isBlocked && configuration.inverter.lowersVoltageWhenBlocked && bank.isVoltageKnown {
+            consider(Reason(.blockedVoltage, bound: reduced, input: bank.voltage), &output.voltageLimiters)
+        }
+        if chargeObedience.lowersVoltage && bank.isVoltageKnown {
+            consider(Reason(.obedienceVoltage, bound: reduced, input: bank.current), &output.voltageLimiters)
+        }
         let isLost = bank.conducting == 0 && lastVoltage > 0 && bank.joining == 0 && bank.isolated == 0
         if isLost { consider(Reason(.lostVoltage, bound: n * configuration.float), &output.voltageLimiters) }
 
@@ -37,6 +48,7 @@ extension Controller {
             least = isLost ? Reason(.lostVoltage, bound: lastVoltage) : why
         }
         let floor = n * configuration.rebulk
+        isInconsistent = cap < floor
         if least.bound < floor { least = Reason(.floorVoltage, bound: min(floor, cap), input: least.bound) }
         lastVoltage = least.bound
         least.bound = least.bound / 100 * 100
@@ -45,14 +57,14 @@ extension Controller {
     }
 
     /// The lowest runner bound; a LOST pack keeps its last one (aggregation.md §3).
-    private func runner(_ n: Int32) -> Reason {
+    private mutating func runner(_ n: Int32) -> Reason {
         var least = Reason(.runnerCell, bound: .max)
         for i in 0..<packCount {
-            let counts = packs[i].isConnected || packs[i].membership == .lost && !packs[i].wasIsolatedWhenLost
-            if counts && packs[i].runner.bound < least.bound {
-                let m = packs[i].measures
+            let counts = views[i].isConnected || views[i].membership == .lost && !views[i].wasIsolatedWhenLost
+            if counts && views[i].runner < least.bound {
+                let m = views[i].measures
                 least = Reason(
-                    .runnerCell, bound: packs[i].runner.bound, place: CellPlace(pack: UInt8(i + 1), cell: m.highestCell),
+                    .runnerCell, bound: views[i].runner, place: CellPlace(pack: UInt8(i + 1), cell: m.highestCell),
                     input: m.highest)
             }
         }
@@ -61,8 +73,10 @@ extension Controller {
 
     /// DVL: n × zd or the owner's, rounded up to 0.1 V. zd already holds UVP_max + 100 mV.
     var dischargeVoltageLimit: Millivolts {
-        let n = configuration.cellsInSeries
-        let exact = max(n * band.dischargeZero, n * configuration.userDischargeVoltage)
-        return (exact + 99) / 100 * 100
+        mutating get {
+            let n = configuration.cellsInSeries
+            let exact = max(n * band.dischargeZero, n * configuration.userDischargeVoltage)
+            return (exact + 99) / 100 * 100
+        }
     }
 }

@@ -16,11 +16,13 @@ public struct Controller: Sendable {
     let recentBoots: Int32
     let bootRecord: ControlRecord?
 
-    var packs = PackArray(repeating: PackTracker())
+    /// The packs in their places. They never move; what only reads them reads `views`.
+    var packs = InlineArray<16, PackTracker>(repeating: PackTracker())
+    var views = PackViews(repeating: PackView())
     var bank = BankView()
     var band: CellBand
-    var chargeLimits = InlineArray<16, Reason>(repeating: Reason(.notReady, bound: 0))
-    var dischargeLimits = InlineArray<16, Reason>(repeating: Reason(.notReady, bound: 0))
+    var chargeListing = LimiterListing()
+    var dischargeListing = LimiterListing()
     var share = ShareMeter()
     var chargeCorrection = MeasuredCorrection()
     var dischargeCorrection = MeasuredCorrection()
@@ -31,6 +33,28 @@ public struct Controller: Sendable {
     var chargeEnable = Enable()
     var dischargeEnable = Enable()
     var dischargeVoltage = DischargeVoltage()
+    var overrides = Overrides()
+    var ceiling = SoCMark()
+    var reserve = SoCMark()
+    var chargeObedience = Obedience()
+    var dischargeObedience = Obedience()
+    var force1 = ForceCharge()
+    var force2 = ForceCharge()
+    var fullRequest = FullChargeRequest()
+    var counter = CoulombCounter()
+    var energy = EnergyMeter()
+    /// How long each limiter has been the binding one.
+    public internal(set) var limitedTime = LimitedTime()
+    var shunt: ShuntReading?
+    var shuntAt = never
+    var isShuntDropped = false
+    /// A BMS setting puts the upper cap below the rebulk voltage (charge-control.md §6.3).
+    var isInconsistent = false
+    var lastTick = never
+    var countedPacks: UInt16 = 0
+    var lostPacks: UInt16 = 0
+    /// `explain`: a given pack was not believed.
+    var unknownPack: UInt8 = 0
 
     var firstReadyAt = never
     var wasLive = false
@@ -57,6 +81,9 @@ public struct Controller: Sendable {
         band = CellBand(configuration, table: table, overVoltage: nil, underVoltage: nil)
         if let record {
             soc.restore(record)
+            fullRequest.restore(record)
+            counter.restore(record)
+            energy.restore(record)
             for i in 0..<maximumPacks { packs[i].restoreFlaps(record.flaps[i], at: now) }
         }
     }
@@ -75,26 +102,53 @@ public struct Controller: Sendable {
         if pack >= 0 && pack < packCount { packs[pack].linkFault() }
     }
 
-    public mutating func handle(_ command: Command, at now: Instant) throws(CommandRefusal) {}
+    /// An order of the owner. It can only tighten; "full now" lifts the SoC ceiling and the phase, nothing else (P14, amendment 25).
+    public mutating func handle(_ command: Command, at now: Instant) throws(CommandRefusal) {
+        if case .acknowledge(let number) = command {
+            if number < 1 || Int(number) > packCount { throw .noSuchPack }
+            try packs[Int(number) - 1].fault.acknowledge()
+            return
+        }
+        try overrides.handle(command, at: now)
+    }
+
+    /// A reading of an external shunt.
+    public mutating func acceptShunt(_ reading: ShuntReading, at now: Instant) {
+        if let soc = reading.soc, soc < 0 || soc > 10_000 { return }
+        if let current = reading.current, current.magnitude > 16_000_000 { return }
+        shunt = reading
+        shuntAt = now
+    }
 
     /// One evaluation: at 1 Hz, and at once after every accepted snapshot and every fault event (amendment 26).
     ///
     /// The order is that of charge-control.md §4: packs, bank, phase, CVL, CCL, DCL, slew, SoC, enables, alarms, final clamp.
     public mutating func tick(at now: Instant) {
         updateMembership(at: now)
-        bank = BankView(packs, count: packCount)
+        for i in 0..<packCount { packs[i].write(to: &views[i], pack: configuration.packs[i], at: now) }
+        bank = BankView(views.span, count: packCount)
         band = CellBand(configuration, table: table, overVoltage: bank.overVoltage, underVoltage: bank.underVoltage)
         updatePacks(at: now)
-        share.update(packs, count: packCount, bank: bank, at: now)
+        useShunt(at: now)
+        share.update(views.span, count: packCount, bank: bank, at: now)
         startWhenReady(at: now)
 
         let charge = chargeProtection(at: now)
         let discharge = dischargeProtection(at: now)
-        updatePhase(charge: charge, at: now)
+        let isBlocked = charge.bound == 0 && charge.rule.blocks || overrides.pausesCharge(at: now)
+        updatePhase(isBlocked: isBlocked, at: now)
         updateSoC(at: now)
-        let voltage = chargeVoltage(isBlocked: charge.bound == 0 && charge.rule.blocks, at: now)
+        updateObedience(discharge: discharge, at: now)
+        let voltage = chargeVoltage(isBlocked: isBlocked, at: now)
         updateCurrents(charge: charge, discharge: discharge, at: now)
+        updateRequests(isBlocked: isBlocked, at: now)
         report(voltage: voltage, at: now)
+        reportAlarms()
+        reportWarnings(at: now)
+        reportWaiting(charge: charge, at: now)
+        let zeroAfter = longestZero
+        FinalClamp.apply(to: &output.report, packs: views.span, count: packCount, configuration, zeroAfter: zeroAfter)
+        finish(at: now)
     }
 
     /// Settings of the limiters for one tick.
@@ -118,12 +172,20 @@ public struct Controller: Sendable {
         record.isFull = soc.isFull
         record.socOffset = soc.offset
         record.rawAtFull = soc.rawAtFull
+        record.sinceNearlyFull = fullRequest.sinceNearlyFull
+        record.charge = counter.persistedCharge
+        record.learnedCapacity = counter.learned
+        record.energyCharged = energy.charged
+        record.energyDischarged = energy.discharged
         for i in 0..<maximumPacks { record.flaps[i] = packs[i].flapCount }
         return record
     }
 
-    /// True when something happened that should be persisted at once (phase change, FULL, LOST).
+    /// True when something happened in the last tick that should be persisted at once (phase change, FULL, LOST).
     public var recordIsUrgent: Bool { isRecordUrgent }
+
+    /// Before a planned restart limits come down to 0.1C by a planned ramp (failsafe.md §5.6).
+    public var isPreparingRestart = false
 
     var lastPhaseVoltage: Millivolts = 0
 }

@@ -28,6 +28,12 @@ struct LimiterListing: Sendable, BitwiseCopyable {
         denominator = max(share, 1)
     }
 
+    /// Asks one limiter: the bound counts, and is listed.
+    mutating func consider(_ reason: Reason, _ bounds: inout Bounds) {
+        bounds.consider(reason)
+        add(reason)
+    }
+
     mutating func add(_ reason: Reason) {
         if !isOn { return }
         var entry = reason

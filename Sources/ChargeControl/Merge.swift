@@ -1,8 +1,5 @@
 import Battery
 
-/// The packs in their places. In the controller they never move; everything works on them where they are.
-typealias PackArray = InlineArray<16, PackTracker>
-
 /// The bank as one battery: the merged values of aggregation.md §6, recomputed in every tick.
 struct BankView: Sendable, BitwiseCopyable {
     /// Packs whose current is the bank's.
@@ -64,7 +61,7 @@ struct BankView: Sendable, BitwiseCopyable {
 
 extension BankView {
     /// Merges the packs. The order of the packs changes only which of several equal places is named.
-    init(_ packs: PackArray, count: Int) {
+    init(_ packs: Span<PackView>, count: Int) {
         self.init()
         var anyConducts = false
         for i in 0..<count {
@@ -98,7 +95,7 @@ extension BankView {
         takeVoltage(packs, count: count, standIns: !anyConducts)
     }
 
-    private mutating func countMembership(_ pack: PackTracker) {
+    private mutating func countMembership(_ pack: PackView) {
         if pack.membership != .excluded { expected += 1 }
         switch pack.membership {
         case .member: conducting += 1
@@ -114,7 +111,7 @@ extension BankView {
         }
     }
 
-    private mutating func includeSettings(_ pack: PackTracker, number: UInt8) {
+    private mutating func includeSettings(_ pack: PackView, number: UInt8) {
         if pack.membership == .excluded || pack.membership == .absent { return }
         if let ovp = pack.settings.overVoltage { overVoltage = min(overVoltage ?? .max, ovp) }
         if let uvp = pack.settings.underVoltage { underVoltage = max(underVoltage ?? .min, uvp) }
@@ -123,18 +120,18 @@ extension BankView {
         }
     }
 
-    private mutating func includeExtremes(_ pack: PackTracker, number: UInt8) {
+    private mutating func includeExtremes(_ pack: PackView, number: UInt8) {
         let m = pack.measures
         if highest == 0 || m.highest > highest {
             (highest, highestPlace) = (m.highest, CellPlace(pack: number, cell: m.highestCell))
         }
         if lowest == 0 || m.lowest < lowest { (lowest, lowestPlace) = (m.lowest, CellPlace(pack: number, cell: m.lowestCell)) }
         if m.spread > spread { (spread, spreadPlace) = (m.spread, CellPlace(pack: number, cell: m.highestCell)) }
-        if let t = pack.sensors.hottest, t > hottest ?? .min {
-            (hottest, hottestPlace) = (t, CellPlace(pack: number, cell: pack.sensors.hottestSensor))
+        if let t = pack.temperatures.hottest, t > hottest ?? .min {
+            (hottest, hottestPlace) = (t, CellPlace(pack: number, cell: pack.temperatures.hottestSensor))
         }
-        if let t = pack.sensors.coldest, t < coldest ?? .max {
-            (coldest, coldestPlace) = (t, CellPlace(pack: number, cell: pack.sensors.coldestSensor))
+        if let t = pack.temperatures.coldest, t < coldest ?? .max {
+            (coldest, coldestPlace) = (t, CellPlace(pack: number, cell: pack.temperatures.coldestSensor))
         }
         if m.balancing ?? false { balancing = true }
         cycles = max(cycles, m.cycles)
@@ -154,7 +151,7 @@ extension BankView {
         var soh: Int64 = 0
         var sohWeight: Int64 = 0
 
-        mutating func add(_ pack: PackTracker) {
+        mutating func add(_ pack: PackView) {
             current += Int64(pack.measures.current)
             if !pack.measures.isCurrentKnown { isCurrentKnown = false }
             let c = Int64(pack.capacity ?? 0)
@@ -191,7 +188,7 @@ extension BankView {
         if sums.sohWeight > 0 { soh = Int32(sums.soh / sums.sohWeight / 100) }
     }
 
-    private mutating func takeVoltage(_ packs: PackArray, count: Int, standIns: Bool) {
+    private mutating func takeVoltage(_ packs: Span<PackView>, count: Int, standIns: Bool) {
         var sorted = SortedVoltages()
         for i in 0..<count {
             let pack = packs[i].membership

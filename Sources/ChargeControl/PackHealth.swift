@@ -128,15 +128,15 @@ struct PackFault: Sendable, BitwiseCopyable {
 
     init() {}
 
-    mutating func update(_ m: PackMeasures, sensors: CellSensors, mosfet: MosfetSensor, table: ChemistryTable) {
+    mutating func update(_ m: PackMeasures, temperatures: TemperatureView, mosfet: MosfetSensor, table: ChemistryTable) {
         highSnapshots = m.highest > table.absoluteMaximum + 50 ? min(highSnapshots + 1, 3) : 0
         lowSnapshots = m.lowest < table.severeLow ? min(lowSnapshots + 1, 3) : 0
         if highSnapshots == 3 { isOverVoltage = true }
-        let isHot = (sensors.hottestKept ?? .min) >= 650 || (mosfet.value ?? .min) >= 1000
+        let isHot = (temperatures.hottestKept ?? .min) >= 650 || (mosfet.value ?? .min) >= 1000
         isCausePresent = lowSnapshots > 0 || isHot
         if lowSnapshots == 3 || isHot {
             isSevere = true
-            input = lowSnapshots == 3 ? m.lowest : sensors.hottestKept ?? mosfet.value ?? 0
+            input = lowSnapshots == 3 ? m.lowest : temperatures.hottestKept ?? mosfet.value ?? 0
         }
     }
 

@@ -19,14 +19,14 @@ struct PackLatches: Sendable, BitwiseCopyable {
     init() {}
 
     mutating func update(
-        _ m: PackMeasures, sensors: CellSensors, capacity: MilliampHours?, isFresh: Bool, band: CellBand,
+        _ m: PackMeasures, temperatures: TemperatureView, capacity: MilliampHours?, isFresh: Bool, band: CellBand,
         coldZero: Decidegrees, coldReallow: Decidegrees, at now: Instant
     ) {
         updateTop(m, isFresh: isFresh, band: band, at: now)
         updateEmpty(m, capacity: capacity, isFresh: isFresh, band: band, at: now)
-        if let coldest = sensors.coldest {
+        if let coldest = temperatures.coldest {
             if coldest <= coldZero { cold = true }
-            let isWarm = warm.update(isFresh && !sensors.isLost && coldest >= coldReallow, at: now)
+            let isWarm = warm.update(isFresh && !temperatures.isLost && coldest >= coldReallow, at: now)
             if isWarm >= 60_000 { cold = false }
         }
     }

@@ -30,53 +30,49 @@ struct Bounds: Sendable, BitwiseCopyable {
 }
 
 /// The limiters of one pack in one direction (charge-control.md §7, amendment 2), each a pure function of the pack and the context.
-extension PackTracker {
+extension PackView {
     /// Everything that bounds the charge of this pack.
-    func chargeLimit(number: UInt8, _ context: LimitContext, pack: PackConfiguration, at now: Instant, listing: inout LimiterListing)
-        -> Reason
-    {
+    func chargeBound(
+        number: UInt8, _ context: LimitContext, pack: PackConfiguration, listing: inout LimiterListing
+    ) -> Reason {
         let place = CellPlace(pack: number, cell: 0)
-        let hot = CellPlace(pack: number, cell: sensors.hottestSensor)
-        let cold = CellPlace(pack: number, cell: sensors.coldestSensor)
+        let hot = CellPlace(pack: number, cell: temperatures.hottestSensor)
+        let cold = CellPlace(pack: number, cell: temperatures.coldestSensor)
         let high = CellPlace(pack: number, cell: measures.highestCell)
         let effect = alarmEffect(context)
 
         let base = chargeBase(context, pack: pack, place: place)
         var bounds = Bounds(base)
         listing.add(base)
-        func consider(_ reason: Reason, _ bounds: inout Bounds, _ listing: inout LimiterListing) {
-            bounds.consider(reason)
-            listing.add(reason)
-        }
-        if fault.isSevere || fault.isOverVoltage {
-            let input = fault.isOverVoltage ? measures.highest : fault.input
-            consider(Reason(.fault, bound: 0, place: fault.isOverVoltage ? high : place, input: input), &bounds, &listing)
+        if hasFault {
+            let input = isFaultOverVoltage ? measures.highest : faultInput
+            listing.consider(Reason(.fault, bound: 0, place: isFaultOverVoltage ? high : place, input: input), &bounds)
         }
         if !effect.charge.isEmpty {
-            consider(
-                Reason(.alarm, bound: 0, place: place, input: Int32(bitPattern: effect.charge.rawValue)), &bounds, &listing)
+            listing.consider(
+                Reason(.alarm, bound: 0, place: place, input: Int32(bitPattern: effect.charge.rawValue)), &bounds)
         }
-        if !measures.chargeSwitch { consider(Reason(.switchOff, bound: 0, place: place), &bounds, &listing) }
-        consider(chargeTemperature(context, amount: .max, hot: hot, cold: cold, place: place), &bounds, &listing)
-        if latches.cold && !context.isStateless {
-            consider(Reason(.coldLatch, bound: 0, place: cold, input: sensors.coldest ?? 0), &bounds, &listing)
+        if !measures.chargeSwitch { listing.consider(Reason(.switchOff, bound: 0, place: place), &bounds) }
+        listing.consider(chargeTemperature(context, hot: hot, cold: cold, place: place), &bounds)
+        if isColdLatched && !context.isStateless {
+            listing.consider(Reason(.coldLatch, bound: 0, place: cold, input: temperatures.coldest ?? 0), &bounds)
         }
         let byCell = context.band.chargeScaled(base.bound, highest: measures.highest)
-        consider(Reason(.cellHigh, bound: byCell, place: high, input: measures.highest), &bounds, &listing)
-        if latches.top && !context.isStateless {
-            consider(Reason(.topLatch, bound: 0, place: high, input: measures.highest), &bounds, &listing)
+        listing.consider(Reason(.cellHigh, bound: byCell, place: high, input: measures.highest), &bounds)
+        if isTopLatched && !context.isStateless {
+            listing.consider(Reason(.topLatch, bound: 0, place: high, input: measures.highest), &bounds)
         }
-        consider(
+        listing.consider(
             Reason(.cRate, bound: scaledDown(capacity ?? 0, Int64(context.rateMaximum), 1000), place: place, input: capacity ?? 0),
-            &bounds, &listing)
-        if let limit = dynamic.charge { consider(Reason(.bmsDynamic, bound: limit, place: place, input: limit), &bounds, &listing) }
-        consider(mosfetLimit(base.bound, place: place), &bounds, &listing)
-        return aged(bounds.least, context, pack: pack, place: place, at: now, listing: &listing)
+            &bounds)
+        if let limit = dynamic.charge { listing.consider(Reason(.bmsDynamic, bound: limit, place: place, input: limit), &bounds) }
+        listing.consider(mosfetLimit(base.bound, place: place), &bounds)
+        return aged(bounds.least, context, place: place, listing: &listing)
     }
 
     /// Everything that bounds the discharge of this pack.
-    func dischargeLimit(
-        number: UInt8, _ context: LimitContext, pack: PackConfiguration, at now: Instant, listing: inout LimiterListing
+    func dischargeBound(
+        number: UInt8, _ context: LimitContext, pack: PackConfiguration, listing: inout LimiterListing
     ) -> Reason {
         let place = CellPlace(pack: number, cell: 0)
         let low = CellPlace(pack: number, cell: measures.lowestCell)
@@ -85,25 +81,21 @@ extension PackTracker {
         let base = dischargeBase(context, pack: pack, place: place)
         var bounds = Bounds(base)
         listing.add(base)
-        func consider(_ reason: Reason, _ bounds: inout Bounds, _ listing: inout LimiterListing) {
-            bounds.consider(reason)
-            listing.add(reason)
-        }
-        if fault.isSevere { consider(Reason(.fault, bound: 0, place: place, input: fault.input), &bounds, &listing) }
+        if isFaultSevere { listing.consider(Reason(.fault, bound: 0, place: place, input: faultInput), &bounds) }
         if !effect.discharge.isEmpty {
-            consider(
-                Reason(.alarm, bound: 0, place: place, input: Int32(bitPattern: effect.discharge.rawValue)), &bounds, &listing)
+            listing.consider(
+                Reason(.alarm, bound: 0, place: place, input: Int32(bitPattern: effect.discharge.rawValue)), &bounds)
         }
-        if !measures.dischargeSwitch { consider(Reason(.switchOff, bound: 0, place: place), &bounds, &listing) }
+        if !measures.dischargeSwitch { listing.consider(Reason(.switchOff, bound: 0, place: place), &bounds) }
         considerDischargeTemperature(base.bound, context, number: number, &bounds, &listing)
         let byCell = dischargeByCell(base.bound, context)
-        consider(Reason(.cellLow, bound: byCell, place: low, input: measures.lowest), &bounds, &listing)
-        if latches.empty && !context.isStateless {
-            consider(Reason(.emptyLatch, bound: 0, place: low, input: measures.lowest), &bounds, &listing)
+        listing.consider(Reason(.cellLow, bound: byCell, place: low, input: measures.lowest), &bounds)
+        if isEmptyLatched && !context.isStateless {
+            listing.consider(Reason(.emptyLatch, bound: 0, place: low, input: measures.lowest), &bounds)
         }
-        if let limit = dynamic.discharge { consider(Reason(.bmsDynamic, bound: limit, place: place, input: limit), &bounds, &listing) }
-        consider(mosfetLimit(base.bound, place: place), &bounds, &listing)
-        return aged(bounds.least, context, pack: pack, place: place, at: now, listing: &listing)
+        if let limit = dynamic.discharge { listing.consider(Reason(.bmsDynamic, bound: limit, place: place, input: limit), &bounds) }
+        listing.consider(mosfetLimit(base.bound, place: place), &bounds)
+        return aged(bounds.least, context, place: place, listing: &listing)
     }
 
     /// margin × OCP, capped by the owner's current for this pack; 0 while OCP is unknown.
@@ -131,17 +123,17 @@ extension PackTracker {
 
     func alarmEffect(_ context: LimitContext) -> AlarmEffect {
         let beyond =
-            if let limit = settings.dischargeOverTemperature, let hottest = sensors.hottestKept { hottest > limit } else { false }
+            if let limit = settings.dischargeOverTemperature, let hottest = temperatures.hottestKept { hottest > limit } else { false }
         return AlarmEffect(
-            alarms.held, wireResistanceStops: context.wireResistanceStops, dischargeSwitchOff: !measures.dischargeSwitch,
+            alarms, wireResistanceStops: context.wireResistanceStops, dischargeSwitchOff: !measures.dischargeSwitch,
             beyondDischargeTemperature: beyond)
     }
 
     /// i_T for charging: C-rate by the coldest and by the hottest sensor, the lower one. A lost sensor: 0 (amendment 3).
     private func chargeTemperature(
-        _ context: LimitContext, amount: Milliamps, hot: CellPlace, cold: CellPlace, place: CellPlace
+        _ context: LimitContext, hot: CellPlace, cold: CellPlace, place: CellPlace
     ) -> Reason {
-        guard !sensors.isLost, let coldest = sensors.coldest, let hottest = sensors.hottest else {
+        guard !temperatures.isLost, let coldest = temperatures.coldest, let hottest = temperatures.hottest else {
             return Reason(.noTemperature, bound: 0, place: place)
         }
         if coldest <= context.coldZero { return Reason(.cold, bound: 0, place: cold, input: coldest) }
@@ -157,20 +149,18 @@ extension PackTracker {
     private func considerDischargeTemperature(
         _ amount: Milliamps, _ context: LimitContext, number: UInt8, _ bounds: inout Bounds, _ listing: inout LimiterListing
     ) {
-        if let coldest = sensors.coldestKept, let hottest = sensors.hottestKept {
+        if let coldest = temperatures.coldestKept, let hottest = temperatures.hottestKept {
             let byCold = context.table.dischargeFraction.scaled(amount, at: coldest)
             let byHeat = context.table.dischargeFraction.scaled(amount, at: hottest)
             let reason =
                 byHeat < byCold
-                ? Reason(.hot, bound: byHeat, place: CellPlace(pack: number, cell: sensors.hottestSensor), input: hottest)
-                : Reason(.cold, bound: byCold, place: CellPlace(pack: number, cell: sensors.coldestSensor), input: coldest)
-            bounds.consider(reason)
-            listing.add(reason)
+                ? Reason(.hot, bound: byHeat, place: CellPlace(pack: number, cell: temperatures.hottestSensor), input: hottest)
+                : Reason(.cold, bound: byCold, place: CellPlace(pack: number, cell: temperatures.coldestSensor), input: coldest)
+            listing.consider(reason, &bounds)
         }
-        if sensors.isLost {
+        if temperatures.isLost {
             let reason = Reason(.noTemperature, bound: (capacity ?? 0) / 5, place: CellPlace(pack: number, cell: 0))
-            bounds.consider(reason)
-            listing.add(reason)
+            listing.consider(reason, &bounds)
         }
     }
 
@@ -178,7 +168,7 @@ extension PackTracker {
     /// black out a house. Until then 1 % stays, the least that is not "discharge forbidden".
     private func dischargeByCell(_ amount: Milliamps, _ context: LimitContext) -> Milliamps {
         let scaled = context.band.dischargeScaled(amount, lowest: measures.lowest)
-        let isGrace = measures.lowest <= context.band.dischargeZero && !latches.empty && !context.isStateless
+        let isGrace = measures.lowest <= context.band.dischargeZero && !isEmptyLatched && !context.isStateless
         return isGrace ? max(scaled, amount / 100) : scaled
     }
 
@@ -188,12 +178,10 @@ extension PackTracker {
 
     /// The staleness ladder: past T_hold the limit ramps to 0 (failsafe.md §3), or through the extended hold of amendment 18.
     private func aged(
-        _ reason: Reason, _ context: LimitContext, pack: PackConfiguration, place: CellPlace, at now: Instant,
-        listing: inout LimiterListing
+        _ reason: Reason, _ context: LimitContext, place: CellPlace, listing: inout LimiterListing
     ) -> Reason {
-        let age = age(at: now)
         if age <= context.hold { return reason }
-        let isExtended = usesExtendedHold(pack)
+        let isExtended = usesExtendedHold
         let bound =
             isExtended
             ? Ladder.extended(reason.bound, cap: (capacity ?? 0) / 5, age: age, hold: context.hold)

@@ -233,7 +233,7 @@ struct PackTracker: Sendable, BitwiseCopyable {
         dynamic.update(reading)
         updateSwitches(at: now)
         updateCharge(reading, pack: pack, at: now)
-        fault.update(fresh, sensors: sensors, mosfet: mosfet, table: rules.table)
+        fault.update(fresh, temperatures: sensors.extremes, mosfet: mosfet, table: rules.table)
         isEligibleForExtendedHold = isMidRange(rules.table)
         if consecutive >= 3 { isSuspect = false }
     }
@@ -285,7 +285,7 @@ struct PackTracker: Sendable, BitwiseCopyable {
     }
 
     private func isMidRange(_ table: ChemistryTable) -> Bool {
-        guard let soc, !isSoCHeld, let coldest = sensors.coldest, let hottest = sensors.hottest, let c = capacity else { return false }
+        guard let soc, !isSoCHeld, let coldest = sensors.extremes.coldest, let hottest = sensors.extremes.hottest, let c = capacity else { return false }
         return measures.lowest >= table.midLow && measures.highest <= table.midHigh && soc >= 1500 && soc <= 9000
             && !sensors.isLost && coldest >= 50 && hottest <= 450 && alarms.held.isEmpty
             && Int64(measures.current.magnitude) * 10 <= Int64(c) * 3
@@ -439,39 +439,59 @@ struct PackTracker: Sendable, BitwiseCopyable {
 
     var flapCount: UInt8 { flaps.count }
 
-    // MARK: What it counts for
+    // MARK: What it means
 
-    /// Its current is part of the bank's: ACTIVE, CHG_OFF, DIS_OFF, also while SUSPECT.
-    var conducts: Bool { membership == .member }
-    /// Its cells are on the busbar, known or not.
-    var isConnected: Bool { membership == .member || membership == .joining }
-    /// It takes part in sharing the current of this direction.
-    var takesCharge: Bool { membership == .member && measures.chargeSwitch }
-    var givesCharge: Bool { membership == .member && measures.dischargeSwitch }
-
-    var state: PackState {
+    /// Latches, fault and runner of a pack that is on the busbar, or was just isolated.
+    mutating func updateProtection(
+        _ configuration: ControlConfiguration, band: CellBand, at now: Instant
+    ) {
+        let isFresh = stage == .fresh
         switch membership {
-        case .absent: .absent
-        case .joining: .joining
-        case .isolated: .isolated
-        case .lost: .lost
-        case .excluded: .excluded
-        case .member:
-            if fault.isSevere || fault.isOverVoltage {
-                .fault
-            } else if isSuspect || isOffMedian {
-                .suspect
-            } else if !measures.chargeSwitch {
-                .chargeOff
-            } else if !measures.dischargeSwitch {
-                .dischargeOff
-            } else {
-                .active
-            }
+        case .member, .joining, .isolated:
+            latches.update(
+                measures, temperatures: sensors.extremes, capacity: capacity, isFresh: isFresh, band: band,
+                coldZero: configuration.coldZero, coldReallow: configuration.coldReallow, at: now)
+            fault.tick(highest: measures.highest, chargeZero: band.chargeZero, isFresh: isFresh, at: now)
+            if membership != .isolated { runner.update(measures, isFresh: isFresh, configuration, band: band, at: now) }
+        case .absent, .lost, .excluded:
+            break
         }
     }
 
-    var warnings: Warnings {
+    /// Writes what the bank needs to know. `mutating` only so that the tracker is used where it is.
+    mutating func write(to view: inout PackView, pack: PackConfiguration, at now: Instant) {
+        view.membership = membership
+        view.stage = stage
+        view.age = age(at: now)
+        view.isReady = isReady
+        view.isSuspect = isSuspect
+        view.isOffMedian = isOffMedian
+        view.isEqualising = isEqualising
+        view.freezesBank = freezesBank(at: now)
+        view.wasIsolatedWhenLost = wasIsolatedWhenLost
+        view.usesExtendedHold = pack.extendedHold && isEligibleForExtendedHold
+        view.measures = measures
+        view.temperatures = sensors.extremes
+        view.mosfet = mosfet
+        view.dynamic = dynamic
+        view.settings = settings
+        view.capacity = capacity
+        view.soc = soc
+        view.isSoCHeld = isSoCHeld
+        view.runner = runner.bound
+        view.isTopLatched = latches.top
+        view.isEmptyLatched = latches.empty
+        view.isColdLatched = latches.cold
+        view.emptyFor = latches.emptySince
+        view.isFaultSevere = fault.isSevere
+        view.isFaultOverVoltage = fault.isOverVoltage
+        view.faultInput = fault.input
+        view.alarms = alarms.held
+        view.overVoltageTrips = alarms.overVoltageTrips
+        view.warnings = warnings
+    }
+
+    private var warnings: Warnings {
         var w = Warnings()
         if link.isPoor { w.insert(.linkQuality) }
         if sensors.isLost && freshAt != never { w.insert(.temperatureSensor) }

@@ -95,7 +95,7 @@ struct PhaseMachine: Sendable, BitwiseCopyable {
     // MARK: One tick
 
     mutating func advance(
-        _ input: PhaseInput, packs: PackArray, count: Int, _ configuration: ControlConfiguration,
+        _ input: PhaseInput, packs: Span<PackView>, count: Int, _ configuration: ControlConfiguration,
         table: ChemistryTable, at now: Instant
     ) {
         becameFull = false
@@ -134,7 +134,7 @@ struct PhaseMachine: Sendable, BitwiseCopyable {
 
     /// `t_calm` of the pack that is least ready: every pack that takes charge must be near full and calm (§5.3, amendment 20).
     private mutating func updateCalm(
-        _ packs: PackArray, count: Int, _ bulk: Millivolts, table: ChemistryTable, at now: Instant
+        _ packs: Span<PackView>, count: Int, _ bulk: Millivolts, table: ChemistryTable, at now: Instant
     ) {
         var least = Milliseconds.max
         for i in 0..<count where packs[i].takesCharge {

@@ -9,14 +9,8 @@ struct CellSensors: Sendable, BitwiseCopyable {
     private var value = InlineArray<5, Int16>(repeating: 0)
     private var seen: UInt8 = 0
     private var bad: UInt8 = 0
-    /// Extremes of the good sensors in the last snapshot.
-    private(set) var coldest: Decidegrees?
-    private(set) var hottest: Decidegrees?
-    private(set) var coldestSensor: UInt8 = 0
-    private(set) var hottestSensor: UInt8 = 0
-    /// Extremes that also count the last good value of sensors lost since: their last effect stays (amendment 17).
-    private(set) var coldestKept: Decidegrees?
-    private(set) var hottestKept: Decidegrees?
+    /// Extremes of the last snapshot.
+    private(set) var extremes = TemperatureView()
 
     /// Since when each sensor shows the same value, and what all of them showed then.
     private var sameSince = InlineArray<5, Instant>(repeating: never)
@@ -26,7 +20,7 @@ struct CellSensors: Sendable, BitwiseCopyable {
     init() {}
 
     /// A configured sensor is broken, or there is none at all: charging is not allowed.
-    var isLost: Bool { bad != 0 || coldest == nil }
+    var isLost: Bool { extremes.isLost }
 
     static func number(_ reading: SensorReading) -> Int16? {
         if let t = reading.temperature, AcceptanceRules.temperatureRange.contains(t) { Int16(t) } else { nil }
@@ -50,8 +44,7 @@ struct CellSensors: Sendable, BitwiseCopyable {
 
     mutating func update(_ readings: CellTemperatures, disabled: UInt8, at now: Instant) {
         bad = 0
-        coldest = nil
-        hottest = nil
+        extremes = TemperatureView()
         for i in 0..<maximumCellSensors where disabled & (1 << UInt8(i)) == 0 {
             let reading = i < readings.count ? readings[i] : .absent
             if let t = Self.number(reading) {
@@ -82,16 +75,17 @@ struct CellSensors: Sendable, BitwiseCopyable {
     }
 
     private mutating func include(_ t: Decidegrees, sensor: UInt8) {
-        if t < coldest ?? .max { (coldest, coldestSensor) = (t, sensor) }
-        if t > hottest ?? .min { (hottest, hottestSensor) = (t, sensor) }
+        if t < extremes.coldest ?? .max { (extremes.coldest, extremes.coldestSensor) = (t, sensor) }
+        if t > extremes.hottest ?? .min { (extremes.hottest, extremes.hottestSensor) = (t, sensor) }
     }
 
     private mutating func keepLost() {
-        coldestKept = coldest
-        hottestKept = hottest
+        extremes.isLost = bad != 0 || extremes.coldest == nil
+        extremes.coldestKept = extremes.coldest
+        extremes.hottestKept = extremes.hottest
         for i in 0..<maximumCellSensors where bad & seen & (1 << UInt8(i)) != 0 {
-            coldestKept = min(coldestKept ?? .max, Int32(value[i]))
-            hottestKept = max(hottestKept ?? .min, Int32(value[i]))
+            extremes.coldestKept = min(extremes.coldestKept ?? .max, Int32(value[i]))
+            extremes.hottestKept = max(extremes.hottestKept ?? .min, Int32(value[i]))
         }
     }
 

@@ -15,7 +15,7 @@ struct ShareMeter: Sendable, BitwiseCopyable {
     init() {}
 
     /// Shares are measured only while the bank has carried ≥ 0.1C in one direction for 30 s.
-    mutating func update(_ packs: PackArray, count: Int, bank: BankView, at now: Instant) {
+    mutating func update(_ packs: Span<PackView>, count: Int, bank: BankView, at now: Instant) {
         let isLoaded =
             bank.isFresh && bank.isCurrentKnown && bank.capacity > 0
             && Int64(bank.current.magnitude) * 10 >= Int64(bank.capacity) && (sum == 0 || (sum > 0) == (bank.current > 0))
