@@ -34,6 +34,16 @@ public struct ControlRecord: Equatable, Sendable, BitwiseCopyable {
     public var energyDischarged: Int64 = 0
 
     public init() {}
+
+    /// A good checksum over nonsense is still nonsense: what goes into arithmetic is in range. A record is valid or ignored, never
+    /// half used (P18).
+    public var isPlausible: Bool {
+        let longest: Milliseconds = 400 * 86_400_000
+        return (0...longest).contains(absorbTime) && (0...longest).contains(sinceFull) && (0...longest).contains(sinceNearlyFull)
+            && (0...200_000).contains(floatVoltage) && (-1...10_000).contains(soc) && (-10_000...10_000).contains(socOffset)
+            && (0...10_000).contains(rawAtFull) && charge >= -1 && learnedCapacity >= 0
+            && (0...1 << 50).contains(energyCharged) && (0...1 << 50).contains(energyDischarged)
+    }
 }
 
 /// One small counter per pack.

@@ -73,6 +73,7 @@ public struct Controller: Sendable {
         self.configuration = configuration
         self.isStateless = isStateless
         self.recentBoots = recentBoots
+        let record = record.flatMap { $0.isPlausible ? $0 : nil }
         bootRecord = record
         table = ChemistryTable(configuration.chemistry)
         rules = AcceptanceRules(
