@@ -27,7 +27,8 @@ public final class EventLoop {
     private let timer: Int32
     private let signals: Int32
     private let ready = UnsafeMutablePointer<clinux_ready>.allocate(capacity: EventLoop.capacity)
-    private var armed = Instant(milliseconds: 0)
+    /// When the timer will fire; nil when it has fired.
+    private var armed: Instant?
     /// SIGTERM, SIGINT or SIGHUP came.
     public private(set) var stopRequested = false
 
@@ -66,7 +67,7 @@ public final class EventLoop {
             switch event.token {
             case Self.timerToken:
                 clinux_drain(timer)
-                armed = Instant(milliseconds: 0)
+                armed = nil
             case Self.signalToken:
                 clinux_drain(signals)
                 stopRequested = true

@@ -1,0 +1,126 @@
+import Battery
+import BridgeEngine
+import CLinux
+import ChargeControl
+import Glibc
+import InverterDialects
+import LinuxIO
+import Testing
+
+/// The whole control process in a test: a BMS and an SLCAN adapter behind pseudo-terminals, real time.
+private final class Bench {
+    let bms: FakeBMS
+    let adapter: Peer
+    let folder = TemporaryFolder()
+    let gateway: Gateway
+    private(set) var complaints: [String] = []
+    private(set) var lines: [String] = []
+    private var unfinished = ""
+
+    init(bmsPath: String? = nil) throws {
+        bms = try FakeBMS()
+        adapter = try Peer()
+        var bridge = BridgeConfiguration(control: ControlConfiguration(chemistry: .lfp))
+        bridge.control.userCharge = 80_000
+        bridge.control.userDischarge = 100_000
+        bridge.control.packs.append(PackConfiguration())
+        var line = BMSPortConfiguration()
+        line.addresses.append(0)
+        line.pace.interval = 100
+        line.pace.gap = 0
+        bridge.bmsPorts.append(line)
+        bridge.inverterPorts.append(InverterPortConfiguration())
+        var complaints: [String] = []
+        gateway = try Gateway(
+            GatewayConfiguration(
+                bmsLines: [SerialLineConfiguration(path: bmsPath ?? bms.path)],
+                inverterBuses: [.slcan(path: adapter.path)], stateDirectory: folder.path,
+                linkSocket: folder.file("link"), bridge: bridge)
+        ) { complaints.append($0) }
+        self.complaints = complaints
+    }
+
+    deinit { gateway.finish() }
+
+    /// Turns the loop until `condition` holds.
+    func turn(within limit: Milliseconds = 20_000, until condition: () -> Bool) -> Bool {
+        let end = Instant.now + limit
+        while Instant.now < end {
+            gateway.turn()
+            listen()
+            if condition() { return true }
+        }
+        return false
+    }
+
+    /// What the adapter was told, line by line.
+    func listen() {
+        unfinished += String(decoding: adapter.terminal.receive(), as: UTF8.self)
+        var parts = unfinished.split(separator: "\r", omittingEmptySubsequences: false).map(String.init)
+        unfinished = parts.removeLast()
+        lines += parts
+        for part in parts where !part.isEmpty && "CSO".contains(part.first!) { adapter.send("\r") }
+    }
+
+    func forget() { lines = [] }
+
+    var ids: Set<String> { Set(lines.filter { $0.hasPrefix("t") }.map { String($0.prefix(4)) }) }
+}
+
+@Suite(.serialized) struct GatewayTests {
+    @Test func `what the BMS says goes out to the inverter, again and again`() throws {
+        let bench = try Bench()
+        #expect(bench.complaints == [])
+        let isComplete = bench.turn { ["t351", "t355", "t356", "t359", "t35C", "t35E"].allSatisfy(bench.ids.contains) }
+        #expect(isComplete)
+        // 52.81 V of the BMS, in hundredths and little-endian.
+        let voltage = bench.lines.first { $0.hasPrefix("t356") }
+        #expect(voltage?.dropFirst(5).prefix(4) == "A114")
+        #expect(bench.bms.answers >= 3)
+        bench.forget()
+        let again = bench.turn(within: 3000) { bench.ids.contains("t351") }
+        #expect(again)
+    }
+
+    @Test func `a BMS line that is pulled out is opened again when it is back`() throws {
+        let folder = TemporaryFolder()
+        let device = folder.file("ttyUSB0")
+        let before = try FakeBMS()
+        symlink(before.path, device)
+        let bench = try Bench(bmsPath: device)
+        var answered = bench.turn { before.answers > 0 }
+        #expect(answered)
+        before.unplug()
+        unlink(device)
+        _ = bench.turn(within: 600) { false }
+        let after = try FakeBMS()
+        symlink(after.path, device)
+        answered = bench.turn { after.answers > 0 }
+        #expect(answered)
+    }
+
+    @Test func `a device that is missing at the start is named, and everything else works`() throws {
+        let bench = try Bench(bmsPath: "/dev/ttyUSB99")
+        #expect(bench.complaints.count == 1)
+        #expect(bench.complaints.first?.hasPrefix("/dev/ttyUSB99: no such device") == true)
+        let isSetUp = bench.turn(within: 3000) { bench.lines.contains("O") }
+        #expect(isSetUp)
+        // Nothing is known of the battery, so nothing is said to the inverter.
+        _ = bench.turn(within: 1500) { false }
+        #expect(bench.ids == [])
+    }
+
+    @Test func `whoever listens on Link gets snapshots`() throws {
+        let bench = try Bench()
+        let reader = clinux_unix_connect(bench.folder.file("link"))
+        defer { close(reader) }
+        _ = fcntl(reader, F_SETFL, O_NONBLOCK)
+        var bytes = 0
+        let heard = bench.turn(within: 5000) {
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            bytes += max(0, read(reader, &buffer, buffer.count))
+            return bytes > 500
+        }
+        #expect(heard)
+    }
+}
