@@ -37,6 +37,12 @@ bench: ## measure; one tab-separated line per figure: name, value, unit, target,
 	@$(RELEASE_BUILD) --product packbridge-bench >&2
 	@$(RELEASE)/release/packbridge-bench
 
+SECONDS := 60
+.PHONY: fuzz
+fuzz: ## every decoder under libFuzzer and AddressSanitizer, SECONDS=60 for each
+	scripts/bootstrap fuzz
+	scripts/fuzz $(SECONDS)
+
 .PHONY: lint
 lint: ## layout, purity of the core, scripts
 	scripts/lint

@@ -11,23 +11,36 @@ let core: [Target] = [
     .target(name: "BridgeEngine", dependencies: ["Battery", "JKBMS", "InverterDialects", "ChargeControl"]),
 ]
 
-let host: [Target] = [
+let gateway: [Target] = [
     .target(name: "CLinux"),
     .target(name: "FirmwareHAL", dependencies: ["BridgeEngine"]),
     .target(name: "LinuxIO", dependencies: ["BridgeEngine", "CLinux"]),
-    .target(name: "Simulation", dependencies: ["BridgeEngine"]),
     .target(name: "LinkClient", dependencies: ["BridgeEngine"]),
+]
+
+let host: [Target] = [
+    .target(name: "Simulation", dependencies: ["BridgeEngine"]),
     .executableTarget(name: "packbridge-control", dependencies: ["LinuxIO"]),
     .executableTarget(
         name: "packbridge",
         dependencies: [
-            "CLinux", "LinuxIO", "Simulation", "LinkClient", "Yams", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            "CLinux", "LinuxIO", "Simulation", "LinkClient", "Yams",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]),
 ]
 
 let bench: [Target] = [
     .target(name: "AllocationCounter"),
     .executableTarget(name: "packbridge-bench", dependencies: ["LinuxIO", "AllocationCounter"]),
+]
+
+// FUZZ=1 builds the fuzz targets instead of the rest (`make fuzz`). The fuzzer's library owns `main`.
+let fuzz = Context.environment["FUZZ"] != nil
+
+let fuzzing: [Target] = [
+    .executableTarget(
+        name: "packbridge-fuzz", dependencies: ["LinuxIO", "LinkClient"], path: "Sources/Fuzzing",
+        swiftSettings: [.unsafeFlags(["-parse-as-library"])])
 ]
 
 let tests: [Target] = [
@@ -55,13 +68,13 @@ let probes: [Target] = [
 
 let package = Package(
     name: "packbridge",
-    dependencies: embedded
+    dependencies: embedded || fuzz
         ? []
         : [
             .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
             .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         ],
-    targets: embedded ? core + probes : core + host + bench + tests
+    targets: embedded ? core + probes : fuzz ? core + gateway + fuzzing : core + gateway + host + bench + tests
 )
 
 // `packbridge serve` and what only it needs: a build of the core, the control process or the fuzz targets stays without a web
