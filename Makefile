@@ -23,9 +23,10 @@ release: ## release binaries with the Swift runtime inside, in .build-release/re
 	$(RELEASE_BUILD) --product packbridge-control
 
 .PHONY: test
-test: ## unit, golden, capture and property tests
+test: ## unit, golden, capture and property tests, then the end-to-end test against the Python peers
 	scripts/bootstrap test
 	swift test
+	$(PYTHON) Tests/peers/end_to_end.py .build/debug
 
 .PHONY: embedded-check
 embedded-check: ## the core builds for riscv32 in Embedded Swift and links without an allocator
