@@ -81,8 +81,22 @@ extension GatewayConfiguration {
         if let problem { throw .incomplete(problem) }
     }
 
-    /// What the ports contradict, for a person; nil when they fit the engine's configuration.
+    /// What must not be used as it is, for a person; nil when everything fits together. `packbridge check` explains more of it, but
+    /// the control process believes nobody.
     public var problem: String? {
+        let refused = bridge.control.problems()
+        if !refused.isEmpty {
+            return
+                "control setting \(refused[0].key) is \(refused[0].value), outside \(refused[0].low)…\(refused[0].high)"
+        }
+        for index in 0..<bridge.bmsPorts.count {
+            let port = bridge.bmsPorts[index]
+            if Int(port.firstPack) + port.addresses.count > bridge.control.packs.count {
+                return "BMS port \(index + 1) has packs that are not configured"
+            }
+        }
+        let shares = (0..<bridge.inverterPorts.count).reduce(0) { $0 + Int(bridge.inverterPorts[$1].sharePerMille) }
+        if shares > 1000 { return "the inverter ports together hand out \(shares) thousandths of the limits" }
         if bmsLines.count != bridge.bmsPorts.count {
             return "\(bmsLines.count) serial devices for \(bridge.bmsPorts.count) BMS ports"
         }

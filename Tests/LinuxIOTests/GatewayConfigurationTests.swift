@@ -10,8 +10,10 @@ import Testing
         bridge.control.userCharge = 80_000
         bridge.control.packs.append(PackConfiguration())
         bridge.bmsPorts.append(BMSPortConfiguration())
-        bridge.inverterPorts.append(InverterPortConfiguration())
-        bridge.inverterPorts.append(InverterPortConfiguration())
+        var half = InverterPortConfiguration()
+        half.sharePerMille = 500
+        bridge.inverterPorts.append(half)
+        bridge.inverterPorts.append(half)
         return GatewayConfiguration(
             bmsLines: [SerialLineConfiguration(path: "/dev/serial/by-id/usb-FTDI_Häuschen", baud: 123_456)],
             inverterBuses: [.socketCAN(interface: "can0"), .slcan(path: "/dev/ttyACM0", bitrate: 250_000, baud: 9600)],
@@ -82,6 +84,20 @@ import Testing
         wrong.bmsLines[0].baud = 0
         #expect(wrong.problem?.contains("baud rate 0") == true)
         #expect(Self.example.problem == nil)
+    }
+
+    @Test func `settings that the engine must not be started with are refused, whoever wrote the file`() {
+        var wrong = Self.example
+        wrong.bridge.control.bulk = 4000
+        #expect(wrong.problem?.contains("bulk is 4000") == true)
+        #expect(throws: GatewayConfigurationError.self) { try GatewayConfiguration(decoding: wrong.encoded()) }
+        wrong = Self.example
+        wrong.bridge.inverterPorts[0].sharePerMille = 501
+        #expect(wrong.problem?.contains("1001 thousandths") == true)
+        wrong = Self.example
+        wrong.bridge.bmsPorts[0].addresses.append(0)
+        wrong.bridge.bmsPorts[0].addresses.append(1)
+        #expect(wrong.problem == "BMS port 1 has packs that are not configured")
     }
 
     /// A file of these records with a good checksum.
