@@ -2,9 +2,9 @@ import Battery
 
 /// Phase, SoC and the report itself (charge-control.md §4, steps 3 and 8 to 10).
 extension Controller {
-    mutating func updatePhase(isBlocked: Bool, at now: Instant) {
+    mutating func updatePhase(isHeld: Bool, at now: Instant) {
         var input = PhaseInput(bank: bank, soc: soc.fine, cellsInSeries: configuration.cellsInSeries)
-        input.isBlocked = isBlocked
+        input.isBlocked = isHeld
         input.forceChargeActive = force1.isOn || force2.isOn
         input.fullNow = overrides.wantsFull(at: now)
         input.presentVoltage = min(lastPhaseVoltage, lastVoltage)

@@ -137,7 +137,7 @@ public struct Controller: Sendable {
         let charge = chargeProtection(at: now)
         let discharge = dischargeProtection(at: now)
         let isBlocked = charge.bound == 0 && charge.rule.blocks || overrides.pausesCharge(at: now)
-        updatePhase(isBlocked: isBlocked, at: now)
+        updatePhase(isHeld: charge.bound == 0 && charge.rule.holds || overrides.pausesCharge(at: now), at: now)
         updateSoC(at: now)
         updateObedience(discharge: discharge, at: now)
         let voltage = chargeVoltage(isBlocked: isBlocked, at: now)

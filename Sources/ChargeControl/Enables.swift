@@ -45,15 +45,23 @@ struct DischargeVoltage: Sendable, BitwiseCopyable {
 }
 
 extension LimitRule {
-    /// Charging is blocked rather than merely limited: HOLD, chg_en false, no requests (amendment 16, charge-control.md §7.8).
-    var blocks: Bool {
+    /// The causes of HOLD: temperature, switch, alarm, stale data, the owner (amendment 16). A BMS that publishes or is set to 0 A,
+    /// the top latch and the share rule are no HOLD.
+    var holds: Bool {
         switch self {
-        case .cold, .coldLatch, .hot, .noTemperature, .mosfetHot, .mosfetLost, .switchOff, .alarm, .stale, .extendedHold, .fault,
-            .userCurrent, .packUserCurrent, .unknownOverCurrentLimit, .cellUnknown, .notReady, .noPackConducts, .joining, .command,
-            .bmsMargin, .cRate:
+        case .cold, .coldLatch, .hot, .noTemperature, .mosfetHot, .mosfetLost, .switchOff, .alarm, .fault, .stale, .extendedHold,
+            .cellUnknown, .userCurrent, .packUserCurrent, .command:
             true
         default:
             false
+        }
+    }
+
+    /// A bound of 0 by this rule withdraws the permission, rather than only the current (charge-control.md §7.8).
+    var blocks: Bool {
+        switch self {
+        case .unknownOverCurrentLimit, .notReady, .noPackConducts, .joining, .bmsMargin, .cRate: true
+        default: holds
         }
     }
 }

@@ -253,7 +253,10 @@ struct PhaseMachine: Sendable, BitwiseCopyable {
             case .immediate, .none: return target
             case .ramp:
                 if rampSince == never { return target }
-                return max(target, rampFrom - Int32(clamping: now.since(rampSince) / 1000))
+                let exact = rampFrom - Int32(clamping: now.since(rampSince) / 1000)
+                // In steps of 0.1 V from above: what is told falls 0.1 V every 100 s from the start to the target, and the final
+                // rounding down makes no step of its own (T12).
+                return max(target, min(rampFrom, (exact + 99) / 100 * 100))
             case .follow:
                 if rampSince == never { return target }
                 followed = max(target, min(followed, bank.voltage + configuration.followGap))

@@ -79,7 +79,8 @@ struct Slew: Sendable, BitwiseCopyable {
     }
 
     func remainingHold(at now: Instant) -> Milliseconds {
-        lastCut == never ? 0 : max(0, Self.holdAfterCut - now.since(lastCut))
+        // Strictly more than 30 s, so that no clock of a reader sees a rise within them.
+        lastCut == never ? 0 : max(0, Self.holdAfterCut + 1 - now.since(lastCut))
     }
 
     /// The only pack is back: no hold, the rise begins at once (amendment 6).
