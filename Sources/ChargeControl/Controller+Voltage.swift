@@ -23,7 +23,6 @@ extension Controller {
         consider(Reason(.absoluteVoltage, bound: n * band.ceiling, input: band.overVoltage), &output.voltageLimiters)
         consider(Reason(.phaseVoltage, bound: phaseVoltage, input: Int32(phase.phase.rawValue)), &output.voltageLimiters)
         consider(runner(n), &output.voltageLimiters)
-        if bank.isDegraded { consider(Reason(.degraded, bound: n * configuration.float, input: bank.offline), &output.voltageLimiters) }
         if ceiling.isReached {
             let bound = max(n * configuration.rebulk, bank.voltage)
             consider(Reason(.socCeiling, bound: bound, input: soc.fine ?? 10_000), &output.voltageLimiters)
@@ -36,7 +35,11 @@ extension Controller {
             consider(Reason(.obedienceVoltage, bound: reduced, input: bank.current), &output.voltageLimiters)
         }
         let isLost = bank.conducting == 0 && lastVoltage > 0 && bank.joining == 0 && bank.isolated == 0
-        if isLost { consider(Reason(.lostVoltage, bound: n * configuration.float), &output.voltageLimiters) }
+        if isLost {
+            consider(Reason(.lostVoltage, bound: n * configuration.float), &output.voltageLimiters)
+        } else if bank.isDegraded {
+            consider(Reason(.degraded, bound: n * configuration.float, input: bank.offline), &output.voltageLimiters)
+        }
 
         var least = bounds.least
         // The offset is for the drop on the cable, which nobody knows while a pack is out of sight (amendment 24).

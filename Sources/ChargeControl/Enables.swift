@@ -11,11 +11,12 @@ struct Enable: Sendable, BitwiseCopyable {
 
     init() {}
 
-    mutating func update(_ permission: Bool, at now: Instant) {
+    /// - Parameter cameToLife: the first pack has just left JOINING, which has waited its 10 s already (amendment 6).
+    mutating func update(_ permission: Bool, cameToLife: Bool, at now: Instant) {
         let since = permitted.update(permission, at: now)
         if !permission {
             isOn = false
-        } else if !wasOn || since >= Self.returnsAfter {
+        } else if !wasOn || cameToLife || since >= Self.returnsAfter {
             isOn = true
             wasOn = true
         }
