@@ -14,6 +14,7 @@ let core: [Target] = [
 let gateway: [Target] = [
     .target(name: "CLinux"),
     .target(name: "FirmwareHAL", dependencies: ["BridgeEngine"]),
+    .target(name: "Firmware", dependencies: ["FirmwareHAL"]),
     .target(name: "LinuxIO", dependencies: ["BridgeEngine", "CLinux"]),
     .target(name: "LinkClient", dependencies: ["BridgeEngine"]),
 ]
@@ -66,15 +67,30 @@ let probes: [Target] = [
     .executableTarget(name: "AllocationProbe", dependencies: ["Runtime", "ProbeBoard"]),
 ]
 
+// FIRMWARE=virt, esp32c3 or esp32c6 adds the firmware of one board (`make firmware`).
+let board = Context.environment["FIRMWARE"]
+let firmware: [Target] =
+    board == nil
+    ? []
+    : [
+        .target(name: "Runtime"),
+        .target(name: "FirmwareStart"),
+        .target(name: "BoardVirt", dependencies: ["FirmwareStart"]),
+        .target(name: "FirmwareHAL", dependencies: ["BridgeEngine"]),
+        .target(name: "Firmware", dependencies: ["FirmwareHAL"]),
+        .executableTarget(
+            name: "FirmwareVirt", dependencies: ["Firmware", "FirmwareStart", "Runtime", "BoardVirt"]),
+    ]
+
 let package = Package(
     name: "packbridge",
-    dependencies: embedded || fuzz
+    dependencies: embedded || fuzz || board != nil
         ? []
         : [
             .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
             .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         ],
-    targets: embedded ? core + probes : fuzz ? core + gateway + fuzzing : core + gateway + host + bench + tests
+    targets: core + (board != nil ? firmware : embedded ? probes : fuzz ? gateway + fuzzing : gateway + host + bench + tests)
 )
 
 // `packbridge serve` and what only it needs: a build of the core, the control process or the fuzz targets stays without a web

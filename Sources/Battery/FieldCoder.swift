@@ -7,6 +7,7 @@ public protocol FieldCoder {
 }
 
 extension FieldCoder {
+    @inlinable
     public mutating func field(_ value: inout Bool) {
         var byte: UInt8 = value ? 1 : 0
         field(&byte)
@@ -15,6 +16,7 @@ extension FieldCoder {
     }
 
     /// A presence byte, then the value (0 when absent).
+    @inlinable
     public mutating func field<T: FixedWidthInteger>(_ value: inout T?) {
         var isPresent = value != nil
         field(&isPresent)
@@ -23,6 +25,7 @@ extension FieldCoder {
         value = isPresent ? number : nil
     }
 
+    @inlinable
     public mutating func field(_ value: inout Bool?) {
         var byte: UInt8 = value.map { $0 ? 2 : 1 } ?? 0
         field(&byte)
@@ -30,17 +33,20 @@ extension FieldCoder {
         value = byte == 0 ? nil : byte == 2
     }
 
+    @inlinable
     public mutating func field<T: RawRepresentable>(choice value: inout T) where T.RawValue: FixedWidthInteger {
         var raw = value.rawValue
         field(&raw)
         if let known = T(rawValue: raw) { value = known } else { refuse() }
     }
 
+    @inlinable
     public mutating func field(_ value: inout Instant) {
         field(&value.milliseconds)
     }
 
     /// An element count, then the elements.
+    @inlinable
     public mutating func array<let capacity: Int, T: BitwiseCopyable & Sendable>(
         _ value: inout FixedArray<capacity, T>, filler: T, _ element: (inout Self, inout T) -> Void
     ) {
@@ -57,13 +63,14 @@ extension FieldCoder {
 
 /// Writes fields into a buffer of fixed size.
 public struct FieldWriter<let capacity: Int>: FieldCoder, Sendable {
-    public private(set) var bytes = InlineArray<capacity, UInt8>(repeating: 0)
-    public private(set) var count = 0
+    public var bytes = InlineArray<capacity, UInt8>(repeating: 0)
+    public var count = 0
     /// True when something did not fit; the content is then useless.
-    public private(set) var overflowed = false
+    public var overflowed = false
 
     public init() {}
 
+    @inlinable
     public mutating func append(_ byte: UInt8) {
         if count == capacity {
             overflowed = true
@@ -73,6 +80,7 @@ public struct FieldWriter<let capacity: Int>: FieldCoder, Sendable {
         count += 1
     }
 
+    @inlinable
     public mutating func field<T: FixedWidthInteger>(_ value: inout T) {
         var rest = value
         for _ in 0..<(T.bitWidth / 8) {
@@ -81,20 +89,24 @@ public struct FieldWriter<let capacity: Int>: FieldCoder, Sendable {
         }
     }
 
+    @inlinable
     public mutating func refuse() {}
 
     /// Hands out the written bytes.
+    @inlinable
     public borrowing func withBytes<R, E: Error>(_ body: (Span<UInt8>) throws(E) -> R) throws(E) -> R {
         try body(bytes.span.extracting(0..<count))
     }
 
     /// Overwrites one byte, for a length that is known only afterwards.
+    @inlinable
     public mutating func replace(at index: Int, with byte: UInt8) {
         precondition(index < count)
         bytes[index] = byte
     }
 
     /// CRC-32 of the bytes from `start` on.
+    @inlinable
     public func checksum(from start: Int) -> UInt32 {
         var crc = CRC32()
         for i in start..<count { crc.update(bytes[i]) }
@@ -104,10 +116,10 @@ public struct FieldWriter<let capacity: Int>: FieldCoder, Sendable {
 
 /// Reads fields from bytes. Never traps: a missing or senseless byte makes `isValid` false.
 public struct FieldReader<let capacity: Int>: FieldCoder {
-    let bytes: InlineArray<capacity, UInt8>
-    public private(set) var position: Int
-    let end: Int
-    public private(set) var isValid = true
+    @usableFromInline let bytes: InlineArray<capacity, UInt8>
+    public var position: Int
+    @usableFromInline let end: Int
+    public var isValid = true
 
     public init(_ bytes: InlineArray<capacity, UInt8>, from start: Int, to end: Int) {
         precondition(start >= 0 && end <= capacity)
@@ -116,6 +128,7 @@ public struct FieldReader<let capacity: Int>: FieldCoder {
         self.end = end
     }
 
+    @inlinable
     public mutating func field<T: FixedWidthInteger>(_ value: inout T) {
         let width = T.bitWidth / 8
         if position + width > end {
@@ -128,6 +141,7 @@ public struct FieldReader<let capacity: Int>: FieldCoder {
         value = T(truncatingIfNeeded: bits)
     }
 
+    @inlinable
     public mutating func refuse() {
         isValid = false
     }
@@ -135,10 +149,11 @@ public struct FieldReader<let capacity: Int>: FieldCoder {
 
 /// CRC-32 (IEEE 802.3: polynomial 04C11DB7 reflected, start and final inversion), the one of zip and Ethernet.
 public struct CRC32: Sendable {
-    var register: UInt32 = 0xFFFF_FFFF
+    @usableFromInline var register: UInt32 = 0xFFFF_FFFF
 
     public init() {}
 
+    @inlinable
     public mutating func update(_ byte: UInt8) {
         register ^= UInt32(byte)
         for _ in 0..<8 {

@@ -63,6 +63,7 @@ extension Engine {
     }
 
     mutating func publish<Ports: EnginePorts>(_ event: EngineEvent, ports: inout Ports) {
+        if !ports.hasReader { return }
         var copy = event
         send(.event, ports: &ports) { writer in copy.visitFields(&writer) }
     }

@@ -20,6 +20,8 @@ public struct Engine: Sendable {
     /// The 1 Hz evaluation (amendment 26).
     var nextTick: Instant
     var link = LinkState()
+    /// When the control logic was last evaluated; the watchdogs look at it.
+    public private(set) var lastEvaluation: Instant
     private var keeper: RecordKeeper
 
     static let tickPeriod: Milliseconds = 1000
@@ -40,6 +42,7 @@ public struct Engine: Sendable {
         }
         started = now
         nextTick = now
+        lastEvaluation = now
         log(.started, a: Int32(keeper.boots), b: record == nil ? 0 : 1, at: now)
     }
 
@@ -99,7 +102,7 @@ public struct Engine: Sendable {
             // Keep the rhythm; after a pause start afresh instead of catching up.
             nextTick = now.since(nextTick) < Self.tickPeriod ? nextTick + Self.tickPeriod : now + Self.tickPeriod
             evaluate(at: now, ports: &ports)
-            publishSnapshot(at: now, ports: &ports)
+            if ports.hasReader { publishSnapshot(at: now, ports: &ports) }
         }
         var next = nextTick
         for port in 0..<configuration.bmsPorts.count where bmsPorts[port].isOpen {
@@ -116,6 +119,16 @@ public struct Engine: Sendable {
     public mutating func stop<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
         keeper.noteOrderlyStop()
         persistIfDue(at: now, ports: &ports)
+    }
+
+    /// State of a CAN port as its driver last reported it.
+    public func busState(_ port: Int) -> CANBusState {
+        inverterPorts[port].state
+    }
+
+    /// The inverter was heard within the last ten seconds.
+    public func isHeartbeatFresh(_ port: Int, at now: Instant) -> Bool {
+        inverterPorts[port].isHeartbeatFresh(at: now)
     }
 
     // MARK: BMS lines
@@ -169,6 +182,7 @@ public struct Engine: Sendable {
     /// One evaluation of the control logic; what became tighter goes out at once.
     private mutating func evaluate<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
         controller.tick(at: now)
+        lastEvaluation = now
         noteChanges(at: now, ports: &ports)
         for port in 0..<configuration.inverterPorts.count {
             if controller.output.mayTransmit && controller.output.tightened {

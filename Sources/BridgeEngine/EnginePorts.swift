@@ -23,8 +23,14 @@ public protocol EnginePorts {
     mutating func restartBus(inverterPort port: Int)
     /// No byte for 30 s: close and open the port again (failsafe.md §7).
     mutating func reopen(bmsPort port: Int)
+    /// Somebody reads Link. While nobody does, snapshots are not even encoded; events are kept for who comes later.
+    var hasReader: Bool { get }
     /// Bytes of the Link protocol for `serve`. May be dropped by the receiver, never waits.
     mutating func publish(_ message: Span<UInt8>)
     /// A new image of the persisted record, CRC included; written to the older of two slots.
     mutating func persist(_ image: Span<UInt8>)
+}
+
+extension EnginePorts {
+    public var hasReader: Bool { true }
 }

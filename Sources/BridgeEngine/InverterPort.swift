@@ -18,6 +18,7 @@ struct InverterPort: Sendable, BitwiseCopyable {
     private var nextFrameAt = Instant(milliseconds: 0)
     private var restartAt: Instant?
     private var restarts: Int32 = 0
+    private var healthySince: Instant?
 
     /// Time without a heartbeat after which the inverter counts as unconfirmed. Deye is late by 3 s every two hours.
     static let heartbeatTimeout: Milliseconds = 10_000
@@ -25,6 +26,9 @@ struct InverterPort: Sendable, BitwiseCopyable {
     static let busyRetry: Milliseconds = 5
     /// Bus-off back-off; the last value repeats for ever (amendment 13).
     static let restartDelays: InlineArray<3, Milliseconds> = [200, 500, 1000]
+
+    /// After this long on the bus the next bus-off starts with the shortest back-off again.
+    static let healthyAfter: Milliseconds = 10_000
 
     init(_ configuration: InverterPortConfiguration) {
         self.configuration = configuration
@@ -52,14 +56,17 @@ struct InverterPort: Sendable, BitwiseCopyable {
         switch newState {
         case .busOff:
             counters.busOffs &+= 1
-            restarts = 0
-            restartAt = now + Self.restartDelays[0]
+            // A bus that is shorted goes off again at once: the back-off must grow although it was "active" in between.
+            if let healthySince, now.since(healthySince) >= Self.healthyAfter { restarts = 0 }
+            healthySince = nil
+            restartAt = now + restartDelay
             setBegan = nil
         case .closed:
             restartAt = nil
             setBegan = nil
         case .active, .warning, .passive:
             restartAt = nil
+            if healthySince == nil { healthySince = now }
             // After bus-off or a lost adapter the next set is complete and starts at once (P17).
             if wasDown { setBegan = nil }
         }
@@ -169,9 +176,13 @@ struct InverterPort: Sendable, BitwiseCopyable {
         restarts += 1
         counters.restarts &+= 1
         ports.restartBus(inverterPort: port)
-        let again = now + Self.restartDelays[min(Int(restarts), Self.restartDelays.count - 1)]
+        let again = now + restartDelay
         restartAt = again
         return again
+    }
+
+    private var restartDelay: Milliseconds {
+        Self.restartDelays[min(Int(restarts), Self.restartDelays.count - 1)]
     }
 }
 

@@ -8,7 +8,8 @@ import ChargeControl
 public struct PersistedRecord: Equatable, Sendable {
     /// Counts up when the layout changes; a record of another layout is ignored.
     static let layout: UInt16 = 1
-    static let capacity = 192
+    /// The longest image.
+    public static var capacity: Int { 192 }
 
     public var control: ControlRecord
     /// Starts without ten minutes of running between them.

@@ -29,11 +29,16 @@ public struct ByteRing<let capacity: Int>: Sendable {
         for i in 0..<bytes.count { push(bytes[i]) }
     }
 
-    public mutating func pop() -> UInt8? {
-        if count == 0 { return nil }
-        let byte = storage[head]
+    /// The byte that leaves next.
+    /// - Precondition: the ring is not empty.
+    public var first: UInt8 {
+        precondition(count > 0)
+        return storage[head]
+    }
+
+    public mutating func drop() {
+        precondition(count > 0)
         head = (head + 1) % capacity
         count -= 1
-        return byte
     }
 }

@@ -115,6 +115,29 @@ import Testing
         #expect(ports.sent.map(\.frame.id) == [0x351, 0x355, 0x356, 0x359, 0x35C, 0x35E])
     }
 
+    @Test func `a bus that goes off again and again is left alone for longer, up to 1 s`() {
+        var port = opened()
+        var ports = RecordingPorts()
+        var now: Int64 = 0
+        for _ in 0..<4 {
+            port.changed(to: .busOff, at: Instant(milliseconds: now))
+            let restarts = ports.restarts.count
+            let began = now
+            while ports.restarts.count == restarts {
+                run(&port, &ports, from: now, to: now + 5, report: report)
+                now += 5
+            }
+            #expect(ports.restarts.last! - began == [200, 500, 1000, 1000][restarts])
+            port.changed(to: .active, at: Instant(milliseconds: now))
+            now += 50
+        }
+        run(&port, &ports, from: now, to: now + 11_000, report: report)
+        now += 11_000
+        port.changed(to: .busOff, at: Instant(milliseconds: now))
+        run(&port, &ports, from: now, to: now + 300, report: report)
+        #expect(ports.restarts.last! - now == 200)
+    }
+
     @Test func `an error-passive bus keeps the period with one set at a time`() {
         var port = opened()
         var ports = RecordingPorts()

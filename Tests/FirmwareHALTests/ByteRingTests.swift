@@ -7,7 +7,11 @@ import Testing
         var seen: [UInt8] = []
         for byte in 0..<20 as Range<UInt8> {
             ring.push(byte)
-            if byte % 2 == 1 { while let out = ring.pop() { seen.append(out) } }
+            if byte % 2 == 0 { continue }
+            while ring.count > 0 {
+                seen.append(ring.first)
+                ring.drop()
+            }
         }
         #expect(seen == Array(0..<20))
         #expect(ring.lost == 0)
