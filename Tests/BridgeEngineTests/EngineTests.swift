@@ -66,6 +66,8 @@ struct Bench {
     }
 
     mutating func reply() {
+        // A body that never changes counts as stuck after two minutes (amendment 1), so one cell moves by a millivolt.
+        report.cells[0] ^= 1
         var frame = JK4E57.Frame()
         JK4E57.encodeReply(report, into: &frame)
         let bytes = (0..<frame.count).map { frame[$0] }
@@ -238,6 +240,29 @@ struct Bench {
         let reply = try #require(bench.ports.requests.first { $0.at + 27 >= before }).at + 27
         #expect(cut.at == reply)
         #expect(bench.engine.controller.output.chargeReason.place == CellPlace(pack: 1, cell: 7))
+    }
+
+    @Test func `a command lowers the limit, is acknowledged, and expires`() throws {
+        var bench = Bench()
+        bench.run(for: 120_000)
+        #expect(chargeLimit(try #require(sent(bench, 0x351).last).frame) == 100_000)
+        bench.order(LinkCommand(identity: 9, order: .chargeCap, value: 20_000, timeToLive: 60_000))
+        bench.run(for: 30_000)
+        #expect(chargeLimit(try #require(sent(bench, 0x351).last).frame) == 20_000)
+        #expect(bench.replies().map(\.identity) == [9])
+        #expect(bench.replies().map(\.refusal) == [nil])
+        bench.run(for: 90_000)
+        #expect(chargeLimit(try #require(sent(bench, 0x351).last).frame) == 100_000)
+    }
+
+    @Test func `a command that would raise a limit changes nothing, one without time to live is refused`() throws {
+        var bench = Bench()
+        bench.run(for: 120_000)
+        bench.order(LinkCommand(identity: 1, order: .chargeCap, value: 500_000, timeToLive: 60_000))
+        bench.order(LinkCommand(identity: 2, order: .pauseCharge, timeToLive: 0))
+        bench.run(for: 5000)
+        #expect(chargeLimit(try #require(sent(bench, 0x351).last).frame) == 100_000)
+        #expect(bench.replies().last?.refusal == .timeToLiveOutOfRange)
     }
 
     @Test
