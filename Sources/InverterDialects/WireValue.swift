@@ -27,11 +27,11 @@ enum WireValue {
     /// A limit is a positive 16-bit number even in fields declared signed: every capture of a real pack is positive, and an early
     /// diyBMS that sent −10 A was not understood (pylontech-can.md §0x351).
     ///
-    /// A direction that is not enabled has no current: several dialects have no enable bit, the limit must say it alone. Up to
+    /// A direction that is not enabled has no current: several dialects have no enable bit, the limit must say it alone. Only
     /// 0.1 A passes, the "zero" of inverters that ignore an exact 0 (amendment 15).
     private static func currentLimit(_ limit: Milliamps, isEnabled: Bool) -> UInt16 {
         let tenths = min(max(limit / 100, 0), 32767)
-        return UInt16(truncatingIfNeeded: isEnabled ? tenths : min(tenths, 1))
+        return UInt16(truncatingIfNeeded: isEnabled || tenths <= 1 ? tenths : 0)
     }
 
     /// Whole percent, 0...100.

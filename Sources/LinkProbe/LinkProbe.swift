@@ -28,8 +28,24 @@ struct LinkProbe {
                 guard let state = CANBusState(rawValue: UInt8(truncatingIfNeeded: probe_read())) else { continue }
                 engine.inverterPort(port, state: state, at: now, ports: &ports)
             case 4: engine.receivedLink(bytes.span, at: now, ports: &ports)
+            case 5: dialects()
             default: probe_write(UInt32(truncatingIfNeeded: engine.wake(at: now, ports: &ports).since(now)))
             }
+        }
+    }
+
+    /// What the engine does not reach: the decoder of the dialects and the RS485 answers.
+    private static func dialects() {
+        let frame = frame()
+        DialectName(rawValue: UInt8(truncatingIfNeeded: probe_read()))?.signals { signal in
+            var text = ProbeText()
+            if let raw = signal.raw(in: frame) { signal.writeValue(raw, to: &text) }
+        }
+        var responder = PylontechRS485Responder()
+        var line = ProbeText()
+        for _ in 0..<64 {
+            guard let request = responder.feed(UInt8(truncatingIfNeeded: probe_read())) else { continue }
+            responder.answer(request, BankReport(), ProbePacks(), to: &line)
         }
     }
 
@@ -75,5 +91,19 @@ struct ProbePorts: EnginePorts {
 
     private func write(_ bytes: Span<UInt8>) {
         for i in 0..<bytes.count { probe_write(UInt32(bytes[i])) }
+    }
+}
+
+struct ProbeText: TextSink {
+    mutating func write(_ byte: UInt8) { probe_write(UInt32(byte)) }
+}
+
+struct ProbePacks: PackReadings {
+    var packCount: Int { Int(probe_read() & 15) }
+
+    func reading(ofPack index: Int) -> PackReading? {
+        var reading = PackReading()
+        for _ in 0..<(probe_read() & 31) { reading.cells.append(UInt16(truncatingIfNeeded: probe_read())) }
+        return reading
     }
 }

@@ -40,7 +40,7 @@ import Testing
         report.chargeCurrentLimit = 100
         #expect(decodeSet(.sofar, report)["0x351.ChargeCurrentLimit"] == 0.1)
         report.chargeCurrentLimit = 200
-        #expect(decodeSet(.sofar, report)["0x351.ChargeCurrentLimit"] == 0.1)
+        #expect(decodeSet(.sofar, report)["0x351.ChargeCurrentLimit"] == 0)
     }
 
     // MARK: Deye PCS
