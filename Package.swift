@@ -102,6 +102,7 @@ if Context.environment["PACKBRIDGE_SERVICES"] == "1" && !embedded {
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ]
@@ -113,7 +114,7 @@ if Context.environment["PACKBRIDGE_SERVICES"] == "1" && !embedded {
         .target(
             name: "Services",
             dependencies: [
-                "BridgeEngine", "LinkClient", "CServices", "CZlib", "WebFiles",
+                "BridgeEngine", "LinkClient", "LinuxIO", "CServices", "CZlib", "WebFiles",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
@@ -121,6 +122,8 @@ if Context.environment["PACKBRIDGE_SERVICES"] == "1" && !embedded {
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

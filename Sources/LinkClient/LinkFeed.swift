@@ -31,6 +31,10 @@ public struct LinkFeed: Sendable {
     private var lastSequence: UInt32?
     /// Snapshots that were incomplete or contradicted themselves.
     public private(set) var incompleteSnapshots = 0
+    /// Messages that the control process sent and that did not arrive, seen by the gaps in its numbers.
+    public private(set) var lostMessages: UInt64 = 0
+    /// Bytes that belonged to no valid message.
+    public var discardedBytes: UInt64 { receiver.discarded }
 
     public init() {}
 
@@ -42,9 +46,15 @@ public struct LinkFeed: Sendable {
     }
 
     private mutating func take(_ message: LinkMessage, _ deliver: (LinkNews) -> Void) {
-        let isNext = lastSequence.map { message.sequence == $0 &+ 1 } ?? true
+        let expected = lastSequence.map { $0 &+ 1 } ?? message.sequence
+        let isNext = message.sequence == expected
         lastSequence = message.sequence
-        if !isNext { spoil() }
+        if !isNext {
+            // A number far away is a sender that started anew, not a loss.
+            let gap = message.sequence &- expected
+            if gap < 100_000 { lostMessages += UInt64(gap) }
+            spoil()
+        }
         var reader = message.payload
         switch message.kind {
         case .bank:
