@@ -34,7 +34,7 @@ extension SnapshotDocument {
             phase: PhaseState(
                 name: stableName(bank.phase), remembered: stableName(bank.rememberedPhase), since_ms: context.phaseSince,
                 waiting: Waiting(
-                    for: stableName(bank.waiting), text: bank.waiting.words(amount: bank.waitingAmount) ?? "",
+                    for: stableName(bank.waiting), text: wording { bank.waiting.write(amount: bank.waitingAmount, to: &$0) },
                     amount: bank.waitingAmount),
                 prevented_full_by: bank.preventsFull == .unknown
                     ? nil : Place(pack: bank.preventsFull.pack, cell: bank.preventsFull.cell)),
@@ -122,7 +122,7 @@ extension SnapshotDocument.Limits {
 extension SnapshotDocument.LimitReason {
     init(_ reason: Reason, since: Int64? = nil) {
         self.init(
-            rule: stableName(reason.rule), text: reason.sentence, pack: reason.place.pack == 0 ? nil : reason.place.pack,
+            rule: stableName(reason.rule), text: wording { reason.write(to: &$0) }, pack: reason.place.pack == 0 ? nil : reason.place.pack,
             cell: reason.place.cell == 0 ? nil : reason.place.cell, input: reason.input, bound: reason.bound, since_ms: since)
     }
 }
@@ -237,9 +237,7 @@ extension SnapshotDocument.Frame {
                 // The bytes of a text field follow one another in the table.
                 text = ("\(signal.name)", (text?.bytes ?? []) + [UInt8(truncatingIfNeeded: raw)])
             } else {
-                var value = StringSink()
-                signal.writeValue(raw, to: &value)
-                values.append(.init(name: "\(signal.name)", value: value.text))
+                values.append(.init(name: "\(signal.name)", value: wording { signal.writeValue(raw, to: &$0) }))
             }
         }
         if let text {
@@ -250,10 +248,17 @@ extension SnapshotDocument.Frame {
     }
 }
 
-private struct StringSink: TextSink {
-    var text = ""
+/// What the core writes, as a string.
+func wording(_ write: (inout StringSink) -> Void) -> String {
+    var sink = StringSink()
+    write(&sink)
+    return String(decoding: sink.bytes, as: UTF8.self)
+}
+
+struct StringSink: TextSink {
+    var bytes: [UInt8] = []
 
     mutating func write(_ byte: UInt8) {
-        text.unicodeScalars.append(UnicodeScalar(byte))
+        bytes.append(byte)
     }
 }

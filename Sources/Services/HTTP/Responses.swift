@@ -29,7 +29,8 @@ func bytes(
 
 extension Request {
     /// The JSON object in the body. - Throws: `Refusal` that says what is wrong with it.
-    func decoded<T: Decodable>(_ type: T.Type) async throws -> T {
+    /// - Parameter keys: all that the object may have.
+    func decoded<T: Decodable>(_ result: T.Type, keys: Set<String>) async throws -> T {
         guard let type = headers[.contentType], type.split(separator: ";").first.map({ $0.lowercased() }) == "application/json"
         else { throw Refusal(.unsupportedMediaType, "the body must be application/json") }
         let body: ByteBuffer
@@ -39,13 +40,24 @@ extension Request {
             throw Refusal(.contentTooLarge, "the body must be at most \(WebContext.maximumBody) bytes")
         }
         do {
+            let given = try JSONDecoder().decode([String: Ignored].self, from: Data(body.readableBytesView))
+            if let unknown = given.keys.sorted().first(where: { !keys.contains($0) }) {
+                throw Refusal(.badRequest, "there is no key '\(unknown.prefix(40))' here")
+            }
             return try JSONDecoder().decode(T.self, from: Data(body.readableBytesView))
+        } catch let refusal as Refusal {
+            throw refusal
         } catch let error as DecodingError {
             throw Refusal(.badRequest, "the body is not what is expected: \(error.sentence)")
         } catch {
             throw Refusal(.badRequest, "the body is not JSON")
         }
     }
+}
+
+/// Any JSON value, whatever it is.
+private struct Ignored: Decodable {
+    init(from decoder: any Decoder) {}
 }
 
 extension DecodingError {

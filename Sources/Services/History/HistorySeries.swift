@@ -39,11 +39,9 @@ public enum HistorySeries {
     /// The unit follows from the last part of the name.
     static func unit(of name: String) -> Unit {
         let last = name.split(separator: ".").last ?? ""
-        if last.hasPrefix("cell") || last.hasSuffix("voltage") || last == "charge_voltage_limit" || last == "discharge_voltage_limit" {
-            return .mV
-        }
+        if last.contains("cell") || last.hasSuffix("voltage") { return .mV }
         if last.hasSuffix("current") || last.hasSuffix("_limit") { return .mA }
-        if last.hasPrefix("temperature") || last == "mosfet" { return .dC }
+        if last.contains("temperature") || last == "mosfet" { return .dC }
         if last == "soc" { return .cpct }
         if last == "power" { return .W }
         if last.hasPrefix("energy") { return .Wh }
@@ -64,16 +62,16 @@ public enum HistorySeries {
             add("bank.energy_discharged", bank.energy_discharged_Wh)
         }
         if snapshot.control.may_transmit {
-            add("bank.charge_voltage_limit", Int64(limits.charge_voltage.mV))
-            add("bank.discharge_voltage_limit", Int64(limits.discharge_voltage.mV))
-            add("bank.charge_limit", Int64(limits.charge_current.mA))
-            add("bank.discharge_limit", Int64(limits.discharge_current.mA))
+            add("limit.charge_voltage", Int64(limits.charge_voltage.mV))
+            add("limit.discharge_voltage", Int64(limits.discharge_voltage.mV))
+            add("limit.charge_current", Int64(limits.charge_current.mA))
+            add("limit.discharge_current", Int64(limits.discharge_current.mA))
         }
-        if let cell = bank.highest_cell { add("bank.cell_high", Int64(cell.mV)) }
-        if let cell = bank.lowest_cell { add("bank.cell_low", Int64(cell.mV)) }
+        if let cell = bank.highest_cell { add("bank.highest_cell", Int64(cell.mV)) }
+        if let cell = bank.lowest_cell { add("bank.lowest_cell", Int64(cell.mV)) }
         if let delta = bank.cell_delta_mV { add("bank.cell_delta", Int64(delta)) }
-        if let sensor = bank.highest_temperature { add("bank.temperature_high", Int64(sensor.dC)) }
-        if let sensor = bank.lowest_temperature { add("bank.temperature_low", Int64(sensor.dC)) }
+        if let sensor = bank.highest_temperature { add("bank.highest_temperature", Int64(sensor.dC)) }
+        if let sensor = bank.lowest_temperature { add("bank.lowest_temperature", Int64(sensor.dC)) }
         for pack in snapshot.packs where pack.state != "lost" && pack.age_ms != nil {
             let prefix = "pack\(pack.number)."
             add(prefix + "soc", Int64(pack.soc_cpct))

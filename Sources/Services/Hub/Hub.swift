@@ -94,6 +94,12 @@ public actor Hub: Service {
         subscribers = [:]
     }
 
+    /// Ends the live streams, so that the server can stop. New ones end at once.
+    public func endStreams() {
+        isFinished = true
+        for (id, subscriber) in subscribers where subscriber.dropsWhenSlow { unsubscribe(id) }
+    }
+
     /// What was going on when the last process ended, and which numbers are used up.
     public func resumeJournal(_ ongoing: [EventDocument], nextID: Int64) {
         journal = EventJournal(nextID: nextID)
@@ -121,7 +127,7 @@ public actor Hub: Service {
             bufferingPolicy: dropsWhenSlow ? .bufferingOldest(capacity) : .bufferingNewest(capacity))
         nextSubscriber += 1
         let id = nextSubscriber
-        if isFinished {
+        if isFinished && dropsWhenSlow {
             continuation.finish()
         } else {
             subscribers[id] = Subscriber(continuation: continuation, dropsWhenSlow: dropsWhenSlow)
