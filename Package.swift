@@ -131,6 +131,20 @@ if Context.environment["PACKBRIDGE_SERVICES"] == "1" && !embedded {
             ],
             exclude: ["Web"]),
         .executableTarget(name: "packbridge-serve", dependencies: ["Services"]),
-        .testTarget(name: "ServicesTests", dependencies: ["Services"]),
+        // A control process without a battery, for tests and measurements.
+        .target(
+            name: "ServicesTesting",
+            dependencies: [
+                "BridgeEngine", .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
+        .executableTarget(name: "packbridge-serve-bench", dependencies: ["Services", "ServicesTesting"]),
+        .testTarget(
+            name: "ServicesTests",
+            dependencies: [
+                "Services", "ServicesTesting", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
     ]
 }

@@ -20,10 +20,11 @@ final class HistoryDatabase: Sendable {
         configuration.busyMode = .timeout(5)
         configuration.maximumReaderCount = 2
         configuration.prepareDatabase { db in
-            try db.execute(sql: "PRAGMA page_size = 8192")
-            try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
             // Kilobytes for each connection.
             try db.execute(sql: "PRAGMA cache_size = -1024")
+            if db.configuration.readonly { return }
+            try db.execute(sql: "PRAGMA page_size = 8192")
+            try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
             try db.execute(sql: "PRAGMA synchronous = NORMAL")
             try db.execute(sql: "PRAGMA wal_autocheckpoint = 256")
             try db.execute(sql: "PRAGMA journal_size_limit = 4194304")

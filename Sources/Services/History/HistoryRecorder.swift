@@ -161,9 +161,7 @@ public actor HistoryRecorder: Service {
                 await report("the clock is not set, so nothing is stored")
                 return
             }
-            var values: [(String, Int64)] = []
-            HistorySeries.values(of: snapshot) { values.append(($0, $1)) }
-            samples.append((snapshot.time_ms, values))
+            samples.append((snapshot.time_ms, HistorySeries.values(of: snapshot)))
             totals.add(snapshot, day: Self.day(snapshot.time_ms, zone))
         case .event(let event):
             events.removeAll { $0.id == event.id }

@@ -48,9 +48,15 @@ public enum HistorySeries {
         return .count
     }
 
+    static func values(of snapshot: SnapshotDocument) -> [(name: String, value: Int64)] {
+        var values: [(String, Int64)] = []
+        visit(snapshot) { values.append(($0, $1)) }
+        return values
+    }
+
     /// Every value of a snapshot that is worth keeping, in the units of the document. What is not known is left out: a gap, not a
     /// zero.
-    static func values(of snapshot: SnapshotDocument, _ add: (_ name: String, _ value: Int64) -> Void) {
+    private static func visit(_ snapshot: SnapshotDocument, _ add: (_ name: String, _ value: Int64) -> Void) {
         let bank = snapshot.bank
         let limits = snapshot.limits
         if snapshot.packs.contains(where: { $0.age_ms != nil }) {

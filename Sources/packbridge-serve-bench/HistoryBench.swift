@@ -1,0 +1,19 @@
+import Foundation
+import Services
+import ServicesTesting
+
+/// Makes a history of minutes, as a year of running would, and times a chart of all of it.
+enum HistoryBench {
+    static func run(_ path: String, days: Int, packs: Int) async throws {
+        let generator = try HistoryGenerator(path: path)
+        let start = ContinuousClock.now
+        let end: Int64 = 1_764_028_800_000
+        try await generator.fill(days: days, until: end) { second in
+            var snapshot = FakeSnapshot(second: second, packs: packs)
+            snapshot.bank.snapshot = UInt32(truncatingIfNeeded: second)
+            return (snapshot.bank, snapshot.packs)
+        }
+        print("made \(days) days of \(packs) packs in \(ContinuousClock.now - start)")
+        for line in try generator.measure(days: days, until: end) { print(line) }
+    }
+}
