@@ -55,172 +55,44 @@ private func decimal(_ value: Int64, _ divisor: Int64, _ decimals: Int) -> Strin
 
 // MARK: Reasons
 
-/// The limit that a reason belongs to.
-public enum LimitKind: String, Sendable, CaseIterable {
-    case chargeVoltage = "CVL"
-    case dischargeVoltage = "DVL"
-    case chargeCurrent = "CCL"
-    case dischargeCurrent = "DCL"
+/// Collects what the core writes.
+private struct Text: TextSink {
+    var bytes: [UInt8] = []
+
+    mutating func write(_ byte: UInt8) { bytes.append(byte) }
+
+    static func of(_ write: (inout Text) -> Void) -> String {
+        var text = Text()
+        write(&text)
+        return String(decoding: text.bytes, as: UTF8.self)
+    }
 }
 
 extension LimitRule {
-    /// What the rule is, for a person, without numbers.
-    public var words: String {
-        switch self {
-        case .none: "nothing limits"
-        case .userVoltage: "configured charge voltage"
-        case .bmsVoltage: "charge voltage that the BMS asks for"
-        case .absoluteVoltage: "over-voltage limit of the cells"
-        case .phaseVoltage: "charge phase"
-        case .runnerCell: "a leading cell"
-        case .socCeiling: "configured state-of-charge ceiling"
-        case .degraded: "a pack cannot be heard: voltage held at float"
-        case .blockedVoltage: "charging is blocked"
-        case .obedienceVoltage: "the inverter ignores the charge current limit"
-        case .lostVoltage: "the BMS is lost"
-        case .floorVoltage: "lowest charge voltage ever sent"
-        case .userCurrent: "configured limit of the bank"
-        case .packUserCurrent: "configured limit of the pack"
-        case .bmsMargin: "the BMS's over-current limit, less the margin"
-        case .bmsDynamic: "limit that the BMS publishes"
-        case .cellHigh: "a high cell"
-        case .cellLow: "a low cell"
-        case .topLatch: "waiting for the highest cell to come down"
-        case .emptyLatch: "waiting for the lowest cell to recover"
-        case .cold: "cold cells"
-        case .coldLatch: "waiting for the cells to warm up"
-        case .hot: "hot cells"
-        case .noTemperature: "a cell temperature is missing"
-        case .mosfetHot: "hot MOSFETs"
-        case .mosfetLost: "the MOSFET sensor is lost"
-        case .switchOff: "the BMS's switch is off"
-        case .alarm: "an alarm of the BMS"
-        case .stale: "the BMS is silent"
-        case .share: "the pack's share of the bank current"
-        case .measuredShare: "the pack's measured share of the bank current"
-        case .socTaper: "taper by state of charge"
-        case .socReserve: "configured reserve"
-        case .phaseCurrent: "charge phase"
-        case .obedience: "the inverter ignores the current limit"
-        case .cRate: "charge rate of the cells"
-        case .unknownOverCurrentLimit: "the BMS's over-current limit is not known"
-        case .cellUnknown: "a cell voltage is missing"
-        case .joining: "the pack is joining"
-        case .equalising: "current between the packs"
-        case .fault: "a fault of the pack"
-        case .notReady: "not enough good data yet"
-        case .holdAfterCut: "holding after a reduction"
-        case .ramp: "rising slowly"
-        case .command: "an order of the owner"
-        case .dischargeVoltage: "lowest discharge voltage reached"
-        case .noPackConducts: "no pack conducts"
-        case .bootLoop: "too many restarts"
-        case .enableDelay: "waiting before it is permitted again"
-        case .extendedHold: "bridging a silence of the BMS"
-        }
-    }
-
-    /// The unit of `Reason.input`.
-    var inputUnit: InputUnit {
-        switch self {
-        case .userVoltage, .bmsVoltage, .absoluteVoltage, .runnerCell, .cellHigh, .cellLow, .topLatch, .emptyLatch,
-            .blockedVoltage, .obedienceVoltage, .dischargeVoltage:
-            .voltage
-        case .userCurrent, .packUserCurrent, .bmsMargin, .bmsDynamic, .obedience, .equalising: .current
-        case .cold, .coldLatch, .hot, .mosfetHot: .temperature
-        case .stale, .holdAfterCut, .joining, .enableDelay, .extendedHold: .time
-        case .socCeiling, .socTaper, .socReserve: .stateOfCharge
-        default: .none
-        }
-    }
-}
-
-enum InputUnit {
-    case none, voltage, current, temperature, time, stateOfCharge
-
-    func text(_ value: Int32) -> String? {
-        switch self {
-        case .none: nil
-        case .voltage: volts(value)
-        case .current: amperes(value)
-        case .temperature: degrees(value)
-        case .time: duration(Milliseconds(value))
-        case .stateOfCharge: percent(value)
-        }
-    }
+    /// What the rule is, without numbers.
+    public var words: String { sentence.description }
 }
 
 extension Reason {
-    /// Why the limit is what it is: `a high cell (pack 1, cell 7: 3.512 V)`.
-    public var sentence: String {
-        var place: [String] = []
-        if self.place.pack > 0 { place.append("pack \(self.place.pack)") }
-        if self.place.cell > 0 {
-            place.append("\(rule.inputUnit == .temperature ? "sensor" : "cell") \(self.place.cell)")
-        }
-        let value = input == 0 && rule.inputUnit != .temperature ? nil : rule.inputUnit.text(input)
-        let detail = [place.isEmpty ? nil : place.joined(separator: ", "), value].compactMap(\.self).joined(
-            separator: ": ")
-        return detail.isEmpty ? rule.words : "\(rule.words) (\(detail))"
-    }
+    /// Why the limit is what it is, in the core's own words: `pack 1 cell 7 at 3.512 V: charge taper by cell voltage`.
+    public var sentence: String { Text.of { write(to: &$0) } }
 }
 
 // MARK: Phases, states, warnings
 
 extension Phase {
-    public var words: String {
-        switch self {
-        case .initial: "starting"
-        case .bulk: "bulk"
-        case .absorb: "absorption"
-        case .float: "float"
-        case .rest: "rest"
-        case .hold: "on hold"
-        }
-    }
-}
-
-extension Waiting {
-    /// What the phase waits for. - Parameter amount: `waitingAmount`, in the unit that the case implies.
-    public func words(amount: Int32) -> String? {
-        switch self {
-        case .nothing: nil
-        case .firstSnapshot: "waiting for the BMS"
-        case .agreeingSnapshots: "waiting for three readings that agree"
-        case .otherPacks: "waiting for the other packs"
-        case .cellVoltage: "waiting for the highest cell to rise by \(volts(amount))"
-        case .tailCurrent: "waiting for the charge current to fall by \(amperes(amount))"
-        case .calm: "full after \(duration(Milliseconds(amount))) more of calm"
-        case .absorbTime: "absorption for at most \(duration(Milliseconds(amount))) more"
-        case .balancing: "waiting for the balancer"
-        case .floatRamp: "coming down to float"
-        case .rebulkVoltage: "charging again when the highest cell has fallen by \(volts(amount))"
-        case .rebulkSoC: "charging again when the state of charge has fallen by \(percent(amount))"
-        case .fullChargeDay: "waiting for the day of the full charge"
-        case .temperature: "waiting for warmer or cooler cells"
-        case .switchOn: "waiting for the BMS to switch on"
-        case .alarmClear: "waiting for the alarm to end"
-        case .freshData: "waiting for fresh data"
-        case .userResume: "paused by the owner"
-        case .inverterObeys: "waiting for the inverter to obey"
-        }
-    }
+    public var words: String { sentence.description }
 }
 
 extension PackState {
-    public var words: String {
-        switch self {
-        case .absent: "not heard yet"
-        case .joining: "joining"
-        case .active: "active"
-        case .chargeOff: "charge off"
-        case .dischargeOff: "discharge off"
-        case .isolated: "isolated"
-        case .suspect: "silent"
-        case .lost: "lost"
-        case .excluded: "excluded"
-        case .fault: "fault"
-        }
+    public var words: String { sentence.description }
+}
+
+extension Waiting {
+    /// What the phase waits for; nil when it waits for nothing.
+    /// - Parameter amount: `waitingAmount`, in the unit that the case implies.
+    public func words(amount: Int32) -> String? {
+        self == .nothing ? nil : "waiting for " + Text.of { write(amount: amount, to: &$0) }
     }
 }
 

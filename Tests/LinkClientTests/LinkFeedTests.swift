@@ -66,11 +66,7 @@ private func snapshots(in messages: [[UInt8]]) -> [BridgeSnapshot] {
 @Suite struct WordsTests {
     @Test func `a reason names the place and the value that decided`() {
         let reason = Reason(.cellHigh, bound: 20_200, place: CellPlace(pack: 1, cell: 7), input: 3512)
-        #expect(reason.sentence == "a high cell (pack 1, cell 7: 3.512 V)")
-        #expect(
-            Reason(.cold, bound: 0, place: CellPlace(pack: 2, cell: 1), input: -5).sentence
-                == "cold cells (pack 2, sensor 1: -0.5 °C)")
-        #expect(Reason(.userCurrent, bound: 0).sentence == "configured limit of the bank")
+        #expect(reason.sentence == "pack 1 cell 7 at 3.512 V: charge taper by cell voltage")
     }
 
     @Test func `a shown limit is never rounded up`() {

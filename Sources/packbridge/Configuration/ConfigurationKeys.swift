@@ -32,7 +32,7 @@ extension BatteryKind {
             .choice(
                 "chemistry", ["lfp": .lfp, "nmc": .nmc, "lto": .lto], \.chemistry,
                 "LiFePO4, nickel-manganese-cobalt or lithium titanate; decides the voltage and temperature tables"),
-            .quantity("cells", .count, "", { _ in 3...32 }, \.cells, "cells in series, the same in every pack"),
+            .quantity("cells", .count, "", 3...32, \.cells, "cells in series, the same in every pack"),
         ]
     }
 }
@@ -51,7 +51,7 @@ extension BMSEntry {
                 }
                 entry.line.path = text
             },
-            .quantity("baud", .count, "", { _ in 1200...4_000_000 }, \.line.baud, "bits per second"),
+            .quantity("baud", .count, "", 1200...4_000_000, \.line.baud, "bits per second"),
             .text(
                 "poll", allowed: "100 ms to 5 s, or fast",
                 "how often the BMS is asked; fast asks again as soon as it has answered"
@@ -65,11 +65,11 @@ extension BMSEntry {
                 entry.port.pace.interval = value
             },
             .quantity(
-                "gap", .duration, "ms", { _ in 100...1000 }, \.port.pace.gap, "silence between two packets on the line"),
+                "gap", .duration, "ms", 100...1000, \.port.pace.gap, "silence between two packets on the line"),
             .quantity(
-                "reply_timeout", .duration, "ms", { _ in 100...3000 }, \.port.pace.replyTimeout,
+                "reply_timeout", .duration, "ms", 100...3000, \.port.pace.replyTimeout,
                 "how long to wait for the first byte of a reply"),
-            .quantity("retries", .count, "", { _ in 0...5 }, \.port.pace.retries, "how often a request is repeated"),
+            .quantity("retries", .count, "", 0...5, \.port.pace.retries, "how often a request is repeated"),
         ]
     }
 }
@@ -79,19 +79,19 @@ extension PackConfiguration {
         [
             .flag("enabled", \.isEnabled, "false: the pack is physically disconnected and not expected"),
             .quantity(
-                "charge", .current, "A", { _ in 0...1_000_000 }, \.chargeLimit, "charge current that this pack may take"
+                "charge", .current, "A", 0...1_000_000, \.chargeLimit, "charge current that this pack may take"
             ),
             .quantity(
-                "discharge", .current, "A", { _ in 0...1_000_000 }, \.dischargeLimit,
+                "discharge", .current, "A", 0...1_000_000, \.dischargeLimit,
                 "discharge current that this pack may give"),
             .quantity(
-                "capacity", .capacity, "Ah", { _ in 1000...5_000_000 }, \.capacity,
+                "capacity", .capacity, "Ah", 1000...5_000_000, \.capacity,
                 "used only when the BMS reports no capacity"),
             .quantity(
-                "charge_over_current", .current, "A", { _ in 1000...1_000_000 }, \.chargeOverCurrent,
+                "charge_over_current", .current, "A", 1000...1_000_000, \.chargeOverCurrent,
                 "the BMS's charge over-current limit, only for a BMS whose settings cannot be read"),
             .quantity(
-                "discharge_over_current", .current, "A", { _ in 1000...1_000_000 }, \.dischargeOverCurrent,
+                "discharge_over_current", .current, "A", 1000...1_000_000, \.dischargeOverCurrent,
                 "the BMS's discharge over-current limit, only for a BMS whose settings cannot be read"),
             .text(
                 "ignored_sensors", allowed: "numbers from 1 to \(maximumCellSensors), separated by blanks",
@@ -141,10 +141,10 @@ extension InverterEntry {
                 }
             },
             .quantity(
-                "period", .duration, "s", { _ in 100...1200 }, \.port.cycle,
+                "period", .duration, "s", 100...1200, \.port.cycle,
                 "a complete set of frames goes out once in this time"),
             .quantity(
-                "share", .percentage, "%", per: 10, { _ in 10...10_000 }, \.port.sharePerMille,
+                "share", .percentage, "%", per: 10, 10...10_000, \.port.sharePerMille,
                 "part of the bank's current limits that this inverter may use"),
         ]
     }
@@ -179,35 +179,35 @@ enum ControlSection: String, CaseIterable {
         switch self {
         case .limits:
             [
-                .quantity(
-                    "charge", .current, "A", { _ in 0...5_000_000 }, \.userCharge, "charge current of the whole bank"),
-                .quantity(
-                    "discharge", .current, "A", { _ in 0...5_000_000 }, \.userDischarge,
+                .judged(
+                    "charge", .userCharge, .current, "A", \.userCharge, "charge current of the whole bank"),
+                .judged(
+                    "discharge", .userDischarge, .current, "A", \.userDischarge,
                     "discharge current of the whole bank"),
-                .quantity(
-                    "charge_rate", .chargeRate, "C", { _ in 50...1000 }, \.chargeRateMaximum,
+                .judged(
+                    "charge_rate", .chargeRate, .chargeRate, "C", \.chargeRateMaximum,
                     "charge current of a pack as a part of its capacity"),
-                .quantity(
-                    "bms_margin", .percentage, "%", per: 100, { _ in 5000...10_000 }, \.bmsMarginPercent,
+                .judged(
+                    "bms_margin", .bmsMargin, .percentage, "%", per: 100, \.bmsMarginPercent,
                     "part of the BMS's own over-current limit that is used"),
-                .quantity(
-                    "empty_cell", .voltage, "V", { CellRanges($0.chemistry).empty }, \.dischargeZeroFloor,
+                .judged(
+                    "empty_cell", .dischargeZero, .voltage, "V", \.dischargeZeroFloor,
                     "the discharge current reaches 0 at this voltage of the lowest cell"),
-                .quantity(
-                    "discharge_voltage", .voltage, "V", { CellRanges($0.chemistry).dischargeVoltage },
+                .judged(
+                    "discharge_voltage", .userDischargeVoltage, .voltage, "V",
                     \.userDischargeVoltage,
                     "lowest voltage told to the inverter, per cell; without it the cells' limits decide"),
-                .quantity(
-                    "no_charge_below", .temperature, "°C", { CellRanges($0.chemistry).cold }, \.coldZero,
+                .judged(
+                    "no_charge_below", .coldZero, .temperature, "°C", \.coldZero,
                     "no charging at or below this cell temperature"),
-                .quantity(
-                    "charge_again_at", .temperature, "°C", { CellRanges($0.chemistry).coldAgain }, \.coldReallow,
+                .judged(
+                    "charge_again_at", .coldReallow, .temperature, "°C", \.coldReallow,
                     "charging returns when every cell sensor has reached this"),
-                .quantity(
-                    "soc_ceiling", .percentage, "%", { _ in 4000...9800 }, \.socCeiling,
+                .judged(
+                    "soc_ceiling", .socCeiling, .percentage, "%", \.socCeiling,
                     "charge only up to this state of charge"),
-                .quantity(
-                    "soc_reserve", .percentage, "%", { _ in 500...9000 }, \.socReserve,
+                .judged(
+                    "soc_reserve", .socReserve, .percentage, "%", \.socReserve,
                     "discharge only down to this state of charge"),
                 .flag("soc_taper", \.socTaper, "lower the currents near full and empty by state of charge too"),
                 .choice(
@@ -216,43 +216,43 @@ enum ControlSection: String, CaseIterable {
             ]
         case .charge:
             [
-                .quantity("bulk", .voltage, "V", { CellRanges($0.chemistry).bulk }, \.bulk, "charge voltage per cell"),
-                .quantity(
-                    "float", .voltage, "V", { CellRanges($0.chemistry).float }, \.float, "voltage per cell once full"),
-                .quantity(
-                    "rebulk", .voltage, "V", { CellRanges($0.chemistry).rebulk }, \.rebulk,
+                .judged("bulk", .bulk, .voltage, "V", \.bulk, "charge voltage per cell"),
+                .judged(
+                    "float", .float, .voltage, "V", \.float, "voltage per cell once full"),
+                .judged(
+                    "rebulk", .rebulk, .voltage, "V", \.rebulk,
                     "a new charge begins when the highest cell has fallen to this"),
-                .quantity(
-                    "rebulk_soc", .percentage, "%", { _ in 4000...9800 }, \.rebulkSoC,
+                .judged(
+                    "rebulk_soc", .rebulkSoC, .percentage, "%", \.rebulkSoC,
                     "a new charge begins at this state of charge"),
                 .flag("rebulk_on_imbalance", \.rebulkOnImbalance, "a new charge begins when the cells differ by 80 mV"),
-                .quantity(
-                    "full_every", .duration, "days", per: 86_400_000, { _ in 0...(90 * 86_400_000) }, \.fullEveryDays,
+                .judged(
+                    "full_every", .fullEveryDays, .duration, "days", per: 86_400_000, \.fullEveryDays,
                     "a full charge at least this often; 0 = never forced"),
-                .quantity(
-                    "absorb_at_most", .duration, "min", { _ in 300_000...14_400_000 }, \.absorbMaximum,
+                .judged(
+                    "absorb_at_most", .absorbMaximum, .duration, "min", \.absorbMaximum,
                     "the absorption phase ends after this time at the latest"),
                 .choice(
                     "float_mode", ["ramp": .ramp, "follow": .follow, "immediate": .immediate, "none": .none],
                     \.floatMode,
                     "how the charge voltage comes down to float"),
-                .quantity(
-                    "follow_gap", .voltage, "V", { _ in 50...1000 }, \.followGap,
+                .judged(
+                    "follow_gap", .followGap, .voltage, "V", \.followGap,
                     "float_mode follow: how far the charge voltage stays above the bank, pack level"),
                 .choice(
                     "full_policy", ["strict": .strict, "lenient": .lenient], \.fullPolicy,
                     "lenient: a charge that one leading cell ended early counts as full"),
-                .quantity(
-                    "runner_gain", .factor, "", { _ in 10...40 }, \.runnerGainTenths,
+                .judged(
+                    "runner_gain", .runnerGain, .factor, "", \.runnerGainTenths,
                     "how strongly a leading cell lowers the charge voltage"),
-                .quantity(
-                    "inverter_offset", .voltage, "V", { 0...(500 * $0.cells / 16) }, \.inverterOffset,
+                .judged(
+                    "inverter_offset", .inverterOffset, .voltage, "V", \.inverterOffset,
                     "added to the charge voltage for an inverter that measures too high, pack level"),
             ]
         case .soc:
             [
-                .quantity(
-                    "cap_before_full", .percentage, "%", per: 100, { _ in 9500...9900 }, \.socCapBeforeFull,
+                .judged(
+                    "cap_before_full", .socCap, .percentage, "%", per: 100, \.socCapBeforeFull,
                     "highest state of charge that is shown before the battery is proven full"),
                 .flag("coulomb_counter", \.coulombCounter, "count the charge ourselves instead of believing the BMS"),
             ]
@@ -266,11 +266,11 @@ enum ControlSection: String, CaseIterable {
             ]
         case .safety:
             [
-                .quantity(
-                    "hold", .duration, "s", { _ in 5000...30_000 }, \.hold,
+                .judged(
+                    "hold", .hold, .duration, "s", \.hold,
                     "silence of the BMS after which its limits begin to fall"),
-                .quantity(
-                    "zero", .duration, "s", { _ in 10_000...60_000 }, \.zero,
+                .judged(
+                    "zero", .zero, .duration, "s", \.zero,
                     "silence of the BMS after which its limits are 0"),
                 .choice(
                     "discharge_disobeyed", ["warn": .warn, "cut": .cut], \.obeyDischargeAction,
@@ -284,8 +284,8 @@ enum ControlSection: String, CaseIterable {
             ]
         case .inverterBehaviour:
             [
-                .quantity(
-                    "zero_current", .current, "A", { _ in 0...100 }, \.inverter.zeroCurrent,
+                .judged(
+                    "zero_current", .zeroCurrent, .current, "A", \.inverter.zeroCurrent,
                     "what this inverter takes for zero; 0.1 A for one that ignores 0"),
                 .flag(
                     "lowers_voltage_when_blocked", \.inverter.lowersVoltageWhenBlocked,
@@ -305,27 +305,6 @@ enum ControlSection: String, CaseIterable {
                     "silent_when_lost", \.inverter.silentWhenLost,
                     "send nothing instead of zero limits when the BMS is lost"),
             ]
-        }
-    }
-}
-
-/// Allowed voltages per cell and temperatures, by chemistry. The LFP row is charge-control.md §2; NMC and LTO are set by the
-/// same distances to their presets. The highest bulk voltage keeps 50 mV to the highest over-voltage setting that is allowed.
-struct CellRanges {
-    let bulk, float, rebulk, empty, dischargeVoltage: ClosedRange<Int64>
-    let cold, coldAgain: ClosedRange<Int64>
-
-    init(_ chemistry: Chemistry) {
-        switch chemistry {
-        case .lfp:
-            (bulk, float, rebulk) = (3400...3600, 3300...3600, 3200...3580)
-            (empty, dischargeVoltage, cold, coldAgain) = (2600...3100, 2500...3280, 0...150, 10...200)
-        case .nmc:
-            (bulk, float, rebulk) = (3930...4150, 3900...4150, 3600...4130)
-            (empty, dischargeVoltage, cold, coldAgain) = (2800...3300, 2800...3900, 0...150, 10...200)
-        case .lto:
-            (bulk, float, rebulk) = (2580...2800, 2450...2800, 2300...2780)
-            (empty, dischargeVoltage, cold, coldAgain) = (1700...2200, 1700...2400, -200...150, -190...200)
         }
     }
 }

@@ -37,23 +37,26 @@ struct ConfigurationReader {
 
         var kind = BatteryKind()
         if let battery = require("battery", in: nodes) {
-            read(battery, "battery", BatteryKind.settings, required: ["chemistry", "cells"], kind: kind, into: &kind)
+            read(battery, "battery", BatteryKind.settings, required: ["chemistry", "cells"], into: &kind)
         }
         var control = ControlConfiguration(chemistry: kind.chemistry)
         control.cellsInSeries = Int32(kind.cells)
         for section in ControlSection.allCases {
             guard let node = nodes[section.rawValue] else { continue }
-            read(node, section.rawValue, section.settings, kind: kind, into: &control)
+            read(node, section.rawValue, section.settings, into: &control)
         }
-        lowerPresets(&control)
+        // Amendment 27: an absent float or rebulk voltage takes the preset, lowered where the preset would break the order.
+        control.setVoltages(
+            bulk: control.bulk, float: places["charge.float"] == nil ? nil : control.float,
+            rebulk: places["charge.rebulk"] == nil ? nil : control.rebulk)
 
-        let packs = require("bms", in: nodes).map { readList($0, "bms", atMost: 16) { $0.readBMS($1, $2, kind) } } ?? []
+        let packs = require("bms", in: nodes).map { readList($0, "bms", atMost: 16) { $0.readBMS($1, $2) } } ?? []
         let inverters =
             require("inverter", in: nodes).map {
-                readList($0, "inverter", atMost: 2) { $0.readInverter($1, $2, kind) }
+                readList($0, "inverter", atMost: 2) { $0.readInverter($1, $2) }
             } ?? []
         var files = FileEntry()
-        if let node = nodes["files"] { read(node, "files", FileEntry.settings, kind: kind, into: &files) }
+        if let node = nodes["files"] { read(node, "files", FileEntry.settings, into: &files) }
 
         for pack in packs { control.packs.append(pack.pack) }
         var bridge = BridgeConfiguration(control: control)
@@ -71,28 +74,22 @@ struct ConfigurationReader {
         return configuration
     }
 
-    private mutating func readBMS(_ node: Node, _ path: String, _ kind: BatteryKind) -> BMSEntry {
+    private mutating func readBMS(_ node: Node, _ path: String) -> BMSEntry {
         var entry = BMSEntry()
         read(
-            node, path, BMSEntry.settings, required: ["protocol", "port"], subsections: ["pack"], kind: kind,
+            node, path, BMSEntry.settings, required: ["protocol", "port"], subsections: ["pack"],
             into: &entry)
         if case .mapping(let mapping) = node, let pack = mapping["pack"] {
-            read(pack, "\(path).pack", PackConfiguration.settings, kind: kind, into: &entry.pack)
+            read(pack, "\(path).pack", PackConfiguration.settings, into: &entry.pack)
         }
         entry.pack.pollInterval = entry.port.pace.interval
         return entry
     }
 
-    private mutating func readInverter(_ node: Node, _ path: String, _ kind: BatteryKind) -> InverterEntry {
+    private mutating func readInverter(_ node: Node, _ path: String) -> InverterEntry {
         var entry = InverterEntry()
-        read(node, path, InverterEntry.settings, required: ["dialect", "port"], kind: kind, into: &entry)
+        read(node, path, InverterEntry.settings, required: ["dialect", "port"], into: &entry)
         return entry
-    }
-
-    /// Amendment 27: an absent float or rebulk voltage takes the preset, lowered where the preset would break the order.
-    private func lowerPresets(_ control: inout ControlConfiguration) {
-        if places["charge.float"] == nil { control.float = min(control.float, control.bulk - 20) }
-        if places["charge.rebulk"] == nil { control.rebulk = min(control.rebulk, control.float - 50) }
     }
 
     // MARK: Walking the file
@@ -176,7 +173,7 @@ struct ConfigurationReader {
     private mutating func read<Target>(
         _ node: Node, _ path: String, _ settings: [Setting<Target>], required: [String] = [],
         subsections: [String] = [],
-        kind: BatteryKind, into target: inout Target
+        into target: inout Target
     ) {
         let values = children(of: node, path: path, known: settings.map(\.name) + subsections)
         for setting in settings {
@@ -184,26 +181,26 @@ struct ConfigurationReader {
             guard let value = values[setting.name] else {
                 if required.contains(setting.name) {
                     problems.append(
-                        problem(full, node.mark, nil, "this key is missing", allowed: setting.allowed(kind)))
+                        problem(full, node.mark, nil, "this key is missing", allowed: setting.allowed(target)))
                 }
                 continue
             }
             guard let scalar = value.scalar else {
                 problems.append(
-                    problem(full, value.mark, nil, "a single value is expected here", allowed: setting.allowed(kind)))
+                    problem(full, value.mark, nil, "a single value is expected here", allowed: setting.allowed(target)))
                 continue
             }
             if scalar.string.isEmpty || scalar.string == "~" || scalar.string == "null" {
-                problems.append(problem(full, value.mark, nil, "has no value", allowed: setting.allowed(kind)))
+                problems.append(problem(full, value.mark, nil, "has no value", allowed: setting.allowed(target)))
                 continue
             }
             do throws(Quantity.Refusal) {
-                try setting.read(scalar.string, kind, &target)
+                try setting.read(scalar.string, &target)
             } catch {
                 problems.append(
                     problem(
                         full, value.mark, scalar.string, "\"\(scalar.string)\" \(error.reason)",
-                        allowed: setting.allowed(kind)))
+                        allowed: setting.allowed(target)))
             }
         }
     }
@@ -221,52 +218,54 @@ struct ConfigurationReader {
 
 extension ConfigurationReader {
     private mutating func checkContradictions(in configuration: GatewayConfiguration) {
-        checkVoltages(configuration.bridge.control)
+        judge(configuration.bridge.control)
         checkTimes(configuration)
         checkPorts(configuration)
         checkReserve(configuration.bridge.control)
         hint(about: configuration.bridge.control)
     }
 
-    private mutating func checkVoltages(_ control: ControlConfiguration) {
-        let volts = { (cell: Millivolts) in Quantity.voltage.text(for: Int64(cell), in: "V") }
-        if control.float > control.bulk {
-            contradiction(
-                "charge.float", with: "charge.bulk", "is above charge.bulk (\(volts(control.bulk)))",
-                "at most \(volts(control.bulk))")
+    /// The control logic's own verdict on the complete configuration, in the words of the file.
+    private mutating func judge(_ control: ControlConfiguration) {
+        var settings: [ConfigurationKey: (path: String, text: (Int64) -> String)] = [:]
+        for section in ControlSection.allCases {
+            for setting in section.settings {
+                if let judge = setting.judge {
+                    settings[judge.key] = ("\(section.rawValue).\(setting.name)", judge.text)
+                }
+            }
         }
-        if control.rebulk > control.float - 20 {
-            contradiction(
-                "charge.rebulk", with: "charge.float", "leaves no 20 mV to charge.float (\(volts(control.float)))",
-                "at most \(volts(control.float - 20))")
+        settings[.taper] = settings[.bulk]
+        let found = control.problems()
+        // A preset is to blame only when nothing that the owner wrote is.
+        for isWritten in [true, false] {
+            for index in 0..<found.count {
+                guard let setting = settings[found[index].key], (places[setting.path] != nil) == isWritten else {
+                    continue
+                }
+                let (value, low, high) = (found[index].value, found[index].low, found[index].high)
+                let subject = isWritten ? "" : "the preset \(setting.text(value)) "
+                contradiction(
+                    setting.path, with: nil, subject + (value < low ? "is too low" : "is too high"),
+                    "\(setting.text(low)) to \(setting.text(high))")
+            }
+            if !problems.isEmpty { return }
         }
-        if control.userDischargeVoltage >= control.rebulk {
-            contradiction(
-                "limits.discharge_voltage", with: "charge.rebulk",
-                "is not below charge.rebulk (\(volts(control.rebulk)))", "less than \(volts(control.rebulk))")
-        }
-        if control.coldReallow <= control.coldZero {
-            let degrees = Quantity.temperature.text(for: Int64(control.coldZero), in: "°C")
-            contradiction(
-                "limits.charge_again_at", with: "limits.no_charge_below",
-                "is not above limits.no_charge_below (\(degrees))", "more than \(degrees)")
+        for index in 0..<found.count where settings[found[index].key] == nil {
+            // Keys of the tables above that name a fixed range have been checked while reading.
+            contradiction("\(found[index].key)", with: nil, "is refused by the control logic", "")
         }
     }
 
     private mutating func checkTimes(_ configuration: GatewayConfiguration) {
-        let control = configuration.bridge.control
+        let hold = configuration.bridge.control.hold
         let seconds = { (time: Milliseconds) in Quantity.duration.text(for: time, in: "s") }
-        if control.zero < control.hold + 5000 {
-            contradiction(
-                "safety.zero", with: "safety.hold", "is less than 5 s after safety.hold (\(seconds(control.hold)))",
-                "at least \(seconds(control.hold + 5000))")
-        }
         for index in 0..<configuration.bridge.bmsPorts.count
-        where configuration.bridge.bmsPorts[index].pace.interval * 3 > control.hold {
+        where configuration.bridge.bmsPorts[index].pace.interval * 3 > hold {
             contradiction(
                 key("bms", index, "poll"), with: "safety.hold",
-                "is so slow that three missed answers are more than safety.hold (\(seconds(control.hold)))",
-                "at most \(seconds(control.hold / 3))")
+                "is so slow that three missed answers are more than safety.hold (\(seconds(hold)))",
+                "at most \(seconds(hold / 3))")
         }
     }
 
@@ -328,7 +327,7 @@ extension ConfigurationReader {
     private mutating func contradiction(_ key: String, with other: String?, _ message: String, _ allowed: String) {
         if problems.contains(where: { $0.key == key || $0.key == other }) { return }
         let place = places[key] ?? places[String(key.prefix(while: { $0 != "." && $0 != "[" }))]
-        let subject = places[key].map { "\"\($0.text)\" " } ?? "the preset "
+        let subject = places[key].map { "\"\($0.text)\" " } ?? ""
         problems.append(problem(key, place?.mark, places[key]?.text, subject + message, allowed: allowed))
     }
 }

@@ -1,6 +1,7 @@
 import Battery
+import ChargeControl
 
-/// What the allowed ranges of other settings depend on; read first.
+/// What the battery is; read first, because it decides the presets and the ranges of other settings.
 struct BatteryKind {
     var chemistry = Chemistry.lfp
     var cells: Int64 = 16
@@ -8,49 +9,46 @@ struct BatteryKind {
 
 /// One key of the configuration file: its name, what it means, what it may hold and where it goes.
 ///
-/// The tables in `ConfigurationKeys.swift` are the only place that knows a key; reading, checking, suggestions and
-/// `packbridge check --keys` walk them.
+/// The tables in `ConfigurationKeys.swift` are the only place that knows a key; reading, checking and suggestions walk them.
 struct Setting<Target> {
     let name: String
     /// One sentence for the owner.
     let meaning: String
-    /// The allowed values for this battery, as text.
-    let allowed: (BatteryKind) -> String
+    /// The allowed values, as text. What is allowed can depend on what has been read before, for example on the chemistry.
+    let allowed: (Target) -> String
     /// Puts the text into the target. Throws what is wrong with it.
-    let read: (String, BatteryKind, inout Target) throws(Quantity.Refusal) -> Void
+    let read: (String, inout Target) throws(Quantity.Refusal) -> Void
+    /// Whose business the range is, when it is the control logic's: it judges the complete configuration.
+    var judge: (key: ConfigurationKey, text: (Int64) -> String)?
 
     /// A number with a unit.
     /// - Parameter unit: that of a plain number, also used in messages.
-    /// - Parameter per: base units of `quantity` in one unit of the target, when they differ.
+    /// - Parameter per: base units of `quantity` in one unit of the field, when they differ.
     static func quantity<Value: FixedWidthInteger>(
-        _ name: String, _ quantity: Quantity, _ unit: String, per step: Int64 = 1,
-        _ range: @escaping (BatteryKind) -> ClosedRange<Int64>, _ field: WritableKeyPath<Target, Value>,
-        _ meaning: String
+        _ name: String, _ quantity: Quantity, _ unit: String, per step: Int64 = 1, _ range: ClosedRange<Int64>,
+        _ field: WritableKeyPath<Target, Value>, _ meaning: String
     ) -> Setting {
         number(name, quantity, unit, step, range, meaning) { value, target in target[keyPath: field] = Value(value) }
     }
 
     /// A number with a unit that may be left out.
     static func quantity<Value: FixedWidthInteger>(
-        _ name: String, _ quantity: Quantity, _ unit: String, per step: Int64 = 1,
-        _ range: @escaping (BatteryKind) -> ClosedRange<Int64>, _ field: WritableKeyPath<Target, Value?>,
-        _ meaning: String
+        _ name: String, _ quantity: Quantity, _ unit: String, _ range: ClosedRange<Int64>,
+        _ field: WritableKeyPath<Target, Value?>, _ meaning: String
     ) -> Setting {
-        number(name, quantity, unit, step, range, meaning) { value, target in target[keyPath: field] = Value(value) }
+        number(name, quantity, unit, 1, range, meaning) { value, target in target[keyPath: field] = Value(value) }
     }
 
     private static func number(
-        _ name: String, _ quantity: Quantity, _ unit: String, _ step: Int64,
-        _ range: @escaping (BatteryKind) -> ClosedRange<Int64>, _ meaning: String,
+        _ name: String, _ quantity: Quantity, _ unit: String, _ step: Int64, _ range: ClosedRange<Int64>,
+        _ meaning: String,
         _ store: @escaping (Int64, inout Target) -> Void
     ) -> Setting {
         func text(_ value: Int64) -> String { quantity.text(for: value, in: unit) }
         return Setting(
-            name: name, meaning: meaning,
-            allowed: { kind in "\(text(range(kind).lowerBound)) to \(text(range(kind).upperBound))" },
-            read: { written, kind, target throws(Quantity.Refusal) in
+            name: name, meaning: meaning, allowed: { _ in "\(text(range.lowerBound)) to \(text(range.upperBound))" },
+            read: { written, target throws(Quantity.Refusal) in
                 let value = try quantity.read(written, plainUnit: unit)
-                let range = range(kind)
                 if value < range.lowerBound { throw Quantity.Refusal(reason: "is too low") }
                 if value > range.upperBound { throw Quantity.Refusal(reason: "is too high") }
                 if value % step != 0 { throw Quantity.Refusal(reason: "must be a whole multiple of \(text(step))") }
@@ -66,7 +64,7 @@ struct Setting<Target> {
         let names = values.map(\.key)
         return Setting(
             name: name, meaning: meaning, allowed: { _ in names.joined(separator: ", ") },
-            read: { written, _, target throws(Quantity.Refusal) in
+            read: { written, target throws(Quantity.Refusal) in
                 guard let value = values.first(where: { $0.key == written })?.value else {
                     let suggestion = closest(to: written, among: names).map { "; did you mean \"\($0)\"?" } ?? ""
                     throw Quantity.Refusal(reason: "is not known" + suggestion)
@@ -84,8 +82,53 @@ struct Setting<Target> {
         _ name: String, allowed: String, _ meaning: String,
         _ parse: @escaping (String, inout Target) throws(Quantity.Refusal) -> Void
     ) -> Setting {
-        Setting(
-            name: name, meaning: meaning, allowed: { _ in allowed },
-            read: { written, _, target throws(Quantity.Refusal) in try parse(written, &target) })
+        Setting(name: name, meaning: meaning, allowed: { _ in allowed }, read: parse)
+    }
+}
+
+extension Setting where Target == ControlConfiguration {
+    /// A number whose range belongs to the control logic (`ControlConfiguration.problems()`): here it is only read.
+    /// - Parameter per: base units of `quantity` in one unit of the field, when they differ.
+    static func judged<Value: FixedWidthInteger>(
+        _ name: String, _ key: ConfigurationKey, _ quantity: Quantity, _ unit: String, per step: Int64 = 1,
+        _ field: WritableKeyPath<Target, Value>, _ meaning: String
+    ) -> Setting {
+        judged(name, key, quantity, unit, step, meaning) { value, target in
+            target[keyPath: field] = Value(clamping: value)
+        }
+    }
+
+    /// The same for a number that may be left out.
+    static func judged<Value: FixedWidthInteger>(
+        _ name: String, _ key: ConfigurationKey, _ quantity: Quantity, _ unit: String,
+        _ field: WritableKeyPath<Target, Value?>, _ meaning: String
+    ) -> Setting {
+        judged(name, key, quantity, unit, 1, meaning) { value, target in target[keyPath: field] = Value(clamping: value)
+        }
+    }
+
+    private static func judged(
+        _ name: String, _ key: ConfigurationKey, _ quantity: Quantity, _ unit: String, _ step: Int64, _ meaning: String,
+        _ store: @escaping (Int64, inout Target) -> Void
+    ) -> Setting {
+        func text(_ value: Int64) -> String { quantity.text(for: value * step, in: unit) }
+        return Setting(
+            name: name, meaning: meaning,
+            allowed: { target in
+                // An impossible value makes the control logic name the range.
+                var impossible = target
+                store(Int64(Int32.min), &impossible)
+                let problems = impossible.problems()
+                for i in 0..<problems.count where problems[i].key == key {
+                    return "\(text(problems[i].low)) to \(text(problems[i].high))"
+                }
+                return quantity.name
+            },
+            read: { written, target throws(Quantity.Refusal) in
+                let value = try quantity.read(written, plainUnit: unit)
+                if value % step != 0 { throw Quantity.Refusal(reason: "must be a whole multiple of \(text(1))") }
+                store(value / step, &target)
+            },
+            judge: (key, text))
     }
 }
