@@ -30,7 +30,8 @@ private func decode(_ frame: [UInt8]) {
     // What was accepted can be sent again, and says the same.
     let reading = report.reading()
     precondition(reading.cells == report.cells)
-    if report.cells.isEmpty { return }
+    // A partial frame has lost its protocol version, and a current without one is not believed.
+    if report.cells.isEmpty || report.isPartial { return }
     var copy = JK4E57.Frame()
     JK4E57.encodeReply(report, into: &copy)
     var again = JK4E57.Report()

@@ -12,6 +12,12 @@ struct JSONText {
         needsComma = false
     }
 
+    /// Ends the line of one object; the next is independent.
+    mutating func endLine() {
+        bytes.append(UInt8(ascii: "\n"))
+        needsComma = false
+    }
+
     // MARK: Structure
 
     mutating func object(_ fields: (inout JSONText) -> Void) {

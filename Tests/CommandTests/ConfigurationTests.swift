@@ -23,7 +23,7 @@ private let good = """
       discharge: 150
     """
 
-private func problems(in yaml: String) -> [ConfigurationProblem] {
+private func problems(in yaml: String) -> [ConfigurationFileProblem] {
     do throws(ConfigurationRefused) {
         _ = try ConfigurationReader.read(yaml)
         return []

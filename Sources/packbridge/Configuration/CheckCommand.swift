@@ -31,7 +31,7 @@ struct CheckCommand: ParsableCommand {
         }
     }
 
-    private func report(problems: [ConfigurationProblem], hints: [String]) {
+    private func report(problems: [ConfigurationFileProblem], hints: [String]) {
         if json {
             var text = JSONText()
             text.object {
@@ -76,7 +76,7 @@ func loadConfiguration(at path: String) throws -> GatewayConfiguration {
     }
 }
 
-private func printProblems(_ problems: [ConfigurationProblem], file: String) {
+private func printProblems(_ problems: [ConfigurationFileProblem], file: String) {
     for problem in problems { printError(problem.text(file: file)) }
     printError("\(file): refused, \(problems.count) \(problems.count == 1 ? "problem" : "problems")")
 }

@@ -12,7 +12,7 @@ import Yams
 struct ConfigurationReader {
     /// What the owner should know although the file is good.
     private(set) var hints: [String] = []
-    private var problems: [ConfigurationProblem] = []
+    private var problems: [ConfigurationFileProblem] = []
     /// Where each key stands, and its text, for problems that concern several keys.
     private var places: [String: (mark: Mark?, text: String)] = [:]
 
@@ -109,7 +109,7 @@ struct ConfigurationReader {
         return nil
     }
 
-    private func syntaxProblem(_ error: YamlError) -> ConfigurationProblem {
+    private func syntaxProblem(_ error: YamlError) -> ConfigurationFileProblem {
         switch error {
         case .scanner(_, let text, let mark, _), .parser(_, let text, let mark, _), .composer(_, let text, let mark, _):
             problem("", mark, nil, "this is no YAML: \(text)", allowed: nil)
@@ -207,8 +207,8 @@ struct ConfigurationReader {
 
     private func problem(
         _ key: String, _ mark: Mark?, _ value: String?, _ message: String, allowed: String?
-    ) -> ConfigurationProblem {
-        ConfigurationProblem(
+    ) -> ConfigurationFileProblem {
+        ConfigurationFileProblem(
             key: key, line: mark?.line ?? 0, column: mark?.column ?? 0, value: value, message: message, allowed: allowed
         )
     }

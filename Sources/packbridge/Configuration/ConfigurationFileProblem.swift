@@ -1,5 +1,5 @@
 /// One thing that is wrong with a configuration file, with everything that is needed to mend it.
-struct ConfigurationProblem: Equatable {
+struct ConfigurationFileProblem: Equatable {
     /// The full name of the setting, for example `bms[1].poll`. Empty where the whole file is meant.
     var key: String
     /// From 1; 0 where the file has no such place (a missing file).
@@ -36,7 +36,7 @@ struct ConfigurationProblem: Equatable {
 
 /// The configuration was refused, for all of these reasons, in the order of the file.
 struct ConfigurationRefused: Error {
-    let problems: [ConfigurationProblem]
+    let problems: [ConfigurationFileProblem]
 }
 
 /// The closest of `known` to a mistyped word; nil when nothing is close.
