@@ -3,6 +3,7 @@
 import os
 import struct
 import threading
+import time
 import tty
 from dataclasses import dataclass, field
 
@@ -99,6 +100,7 @@ class JKBMS:
         self.pack = pack
         self.requests = 0
         self.silent = False
+        self.replied = 0.0  # when the last reply went out, on the monotonic clock
         self._master, slave = os.openpty()
         tty.setraw(slave)
         self.path = os.ttyname(slave)
@@ -125,4 +127,6 @@ class JKBMS:
                 if good and request[8] in (0x03, 0x06) and request[10] == 0:
                     self.requests += 1
                     if not self.silent:
-                        os.write(self._master, reply(self.pack))
+                        answer = reply(self.pack)
+                        self.replied = time.monotonic()
+                        os.write(self._master, answer)
