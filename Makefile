@@ -32,11 +32,21 @@ test: ## unit, golden, capture and property tests, then the end-to-end test agai
 embedded-check: ## the core builds for riscv32 in Embedded Swift and links without an allocator
 	scripts/embedded-check
 
+.PHONY: verify
+verify: release ## everything that needs heavy peers: real SocketCAN with its error states in a throw-away Linux
+	scripts/bootstrap verify
+	swift build --build-tests
+	scripts/run-in-vm .build/debug/packbridgePackageTests.xctest --testing-library swift-testing --filter SocketCANPortTests
+	scripts/run-in-vm $(PYTHON) Tests/vm/real_socketcan.py $(RELEASE)/release
+
 .PHONY: bench
 bench: ## measure; one tab-separated line per figure: name, value, unit, target, ok or short
 	@scripts/bootstrap bench
 	@$(RELEASE_BUILD) --product packbridge-bench >&2
+	@$(RELEASE_BUILD) --product packbridge >&2
+	@$(RELEASE_BUILD) --product packbridge-control >&2
 	@$(RELEASE)/release/packbridge-bench
+	@scripts/bench-control $(RELEASE)/release
 
 SECONDS := 60
 .PHONY: fuzz

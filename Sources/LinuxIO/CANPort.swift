@@ -38,7 +38,7 @@ public protocol CANPort: AnyObject {
 
     func open(at now: Instant) throws(PortFailure)
     func close()
-    /// Hands out every frame that waits. Our own are never among them.
+    /// Hands out the frames that wait, at most a few hundred; the event loop then reports the rest. Our own are never among them.
     func receive(at now: Instant, _ body: (CANFrame) -> Void)
     func transmit(_ frame: CANFrame, at now: Instant) -> CANSendResult
     func flush()

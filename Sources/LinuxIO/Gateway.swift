@@ -106,9 +106,7 @@ public final class Gateway {
         case .bmsLine: receive(bmsLine: index)
         case .inverterBus:
             if event.isWritable { ports.buses[index].port.flush() }
-            ports.buses[index].port.receive(at: ports.now) { frame in
-                engine.received(frame, onInverterPort: index, at: ports.now, ports: &ports)
-            }
+            receive(inverterBus: index)
         case .linkListener: ports.link?.accept()
         case .linkReader:
             if event.isWritable { ports.link?.flush(reader: index) }
@@ -116,6 +114,12 @@ public final class Gateway {
                 engine.receivedLink(bytes, at: ports.now, ports: &ports)
             }
         case nil: preconditionFailure("a token that nobody gave")
+        }
+    }
+
+    private func receive(inverterBus index: Int) {
+        ports.buses[index].port.receive(at: ports.now) { frame in
+            engine.received(frame, onInverterPort: index, at: ports.now, ports: &ports)
         }
     }
 
@@ -151,6 +155,8 @@ public final class Gateway {
         }
         for (index, bus) in ports.buses.enumerated() {
             _ = bus.port.wake(at: now)
+            // A log has no descriptor that could become readable: its frames come by time.
+            if bus.port.descriptor < 0 { receive(inverterBus: index) }
             reportState(of: bus, index, at: now)
         }
     }

@@ -19,6 +19,7 @@ public final class SocketCANPort: CANPort {
 
     /// How often the link itself is asked. Error frames tell changes at once, but a socket opened during bus-off gets none.
     private static let linkCheckInterval: Milliseconds = 1000
+    private static let framesAtOnce = 256
 
     public init(interface: String) {
         self.interface = interface
@@ -60,7 +61,8 @@ public final class SocketCANPort: CANPort {
     public func receive(at now: Instant, _ body: (CANFrame) -> Void) {
         var raw = can_frame()
         var overruns = overrunsSinceOpen
-        while descriptor >= 0 {
+        // Bounded, so that somebody who floods the bus does not stop everything else.
+        for _ in 0..<Self.framesAtOnce where descriptor >= 0 {
             switch clinux_can_receive(descriptor, &raw, &overruns) {
             case 1: break
             case 0: return

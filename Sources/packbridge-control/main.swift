@@ -27,6 +27,8 @@ do {
     gateway.run()
 } catch let error as PortFailure {
     quit(1, "\(error)")
+} catch GatewayFailure.port(let error) {
+    quit(1, "\(error)")
 } catch {
     quit(78, "\(error)")
 }

@@ -148,7 +148,11 @@ struct SocketCANPortTests {
 
     private func received(_ port: SocketCANPort) -> [CANFrame] {
         var frames: [CANFrame] = []
-        port.receive(at: .now) { frames.append($0) }
+        var before = -1
+        while frames.count > before {
+            before = frames.count
+            port.receive(at: .now) { frames.append($0) }
+        }
         return frames
     }
 }
