@@ -80,6 +80,8 @@ final class GatewayPorts: EnginePorts {
         lines[port].serial.close()
     }
 
+    var hasReader: Bool { link.map { $0.readerCount > 0 } ?? false }
+
     func publish(_ message: Span<UInt8>) {
         link?.publish(message)
     }

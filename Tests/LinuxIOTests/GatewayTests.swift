@@ -1,11 +1,12 @@
 import Battery
-import BridgeEngine
 import CLinux
 import ChargeControl
 import Glibc
 import InverterDialects
 import LinuxIO
 import Testing
+
+@testable import BridgeEngine
 
 /// The whole control process in a test: a BMS and an SLCAN adapter behind pseudo-terminals, real time.
 private final class Bench {
@@ -17,7 +18,7 @@ private final class Bench {
     private(set) var lines: [String] = []
     private var unfinished = ""
 
-    init(bmsPath: String? = nil) throws {
+    init(bmsPath: String? = nil, log: String? = nil) throws {
         bms = try FakeBMS()
         adapter = try Peer()
         var bridge = BridgeConfiguration(control: ControlConfiguration(chemistry: .lfp))
@@ -34,7 +35,7 @@ private final class Bench {
         gateway = try Gateway(
             GatewayConfiguration(
                 bmsLines: [SerialLineConfiguration(path: bmsPath ?? bms.path)],
-                inverterBuses: [.slcan(path: adapter.path)], stateDirectory: folder.path,
+                inverterBuses: [log.map { .candump(path: $0) } ?? .slcan(path: adapter.path)], stateDirectory: folder.path,
                 linkSocket: folder.file("link"), bridge: bridge)
         ) { complaints.append($0) }
         self.complaints = complaints
@@ -110,17 +111,31 @@ private final class Bench {
         #expect(bench.ids == [])
     }
 
-    @Test func `whoever listens on Link gets snapshots`() throws {
-        let bench = try Bench()
+    @Test func `whoever listens on Link gets snapshots, and a log is replayed like a bus`() throws {
+        let folder = TemporaryFolder()
+        let log = folder.write("(1.0) can0 305#00\n(1.2) can0 305#00\n(1.4) can0 123#00\n", to: "bus.log")
+        let bench = try Bench(log: log)
         let reader = clinux_unix_connect(bench.folder.file("link"))
         defer { close(reader) }
         _ = fcntl(reader, F_SETFL, O_NONBLOCK)
-        var bytes = 0
-        let heard = bench.turn(within: 5000) {
-            var buffer = [UInt8](repeating: 0, count: 4096)
-            bytes += max(0, read(reader, &buffer, buffer.count))
-            return bytes > 500
+        var receiver = LinkReceiver()
+        var port = InverterPortPayload()
+        let heard = bench.turn(within: 10_000) {
+            var buffer = [UInt8](repeating: 0, count: 1024)
+            let count = max(0, read(reader, &buffer, buffer.count))
+            for byte in buffer[..<count] {
+                receiver.push(byte)
+                while let message = receiver.next() {
+                    guard message.kind == .inverterPort else { continue }
+                    var payload = message.payload
+                    port.visitFields(&payload)
+                }
+            }
+            return port.counters.received == 3
         }
         #expect(heard)
+        #expect(port.counters.heartbeats == 2)
+        #expect(port.state == .active)
+        #expect(receiver.discarded == 0)
     }
 }
