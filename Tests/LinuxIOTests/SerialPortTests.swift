@@ -53,9 +53,9 @@ import Testing
             return !port.isOpen
         }
         #expect(noticed)
+        unlink(device)
         #expect(throws: PortFailure(device, .notFound)) { try port.open() }
 
-        unlink(device)
         let after = try Peer()
         symlink(after.path, device)
         try port.open()
