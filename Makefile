@@ -36,7 +36,7 @@ embedded-check: ## the core builds for riscv32 in Embedded Swift and links witho
 verify: release ## everything that needs heavy peers: real SocketCAN with its error states in a throw-away Linux
 	scripts/bootstrap verify
 	swift build --build-tests
-	scripts/run-in-vm .build/debug/packbridgePackageTests.xctest --testing-library swift-testing --filter SocketCANPortTests
+	NO_COLOR=1 scripts/run-in-vm .build/debug/packbridgePackageTests.xctest --testing-library swift-testing --filter SocketCANPortTests
 	scripts/run-in-vm $(PYTHON) Tests/vm/real_socketcan.py $(RELEASE)/release
 
 .PHONY: bench
