@@ -17,71 +17,51 @@ extension JK4E57 {
         public static let silence: Milliseconds = 100
         public static let longest: Milliseconds = 300
 
-        private var buffer = InlineArray<1026, UInt8>(repeating: 0)
-        private var head = 0
-        private var tail = 0
-        private var firstByteAt = Instant(milliseconds: 0)
-        private var lastByteAt = Instant(milliseconds: 0)
+        private var queue = ByteQueue<1026>()
         /// Bytes are being skipped whose reason has been reported already.
         private var skipping = false
 
         /// Position in the stream of the last accepted frame, and its length.
         public private(set) var frameOffset: Int64 = 0
         public private(set) var frameLength: Int = 0
-        private var headOffset: Int64 = 0
 
         public init() {}
 
         /// Takes as many of `bytes` as there is room for. There is always room after `next` has asked for more bytes.
         /// - Returns: how many were taken.
         public mutating func take(_ bytes: Span<UInt8>, at now: Instant) -> Int {
-            if head > 0 {
-                for i in head..<tail { buffer[i - head] = buffer[i] }
-                tail -= head
-                head = 0
-            }
-            let count = bytes.count < buffer.count - tail ? bytes.count : buffer.count - tail
-            if count == 0 { return 0 }
-            if tail == 0 { firstByteAt = now }
-            lastByteAt = now
-            for i in 0..<count { buffer[tail + i] = bytes[i] }
-            tail += count
-            return count
+            queue.take(bytes, at: now)
         }
 
         /// When an incomplete frame will be given up; nil while there is none.
-        public var deadline: Instant? {
-            if head == tail { return nil }
-            let silent = lastByteAt + Self.silence
-            let late = firstByteAt + Self.longest
-            return silent < late ? silent : late
-        }
+        public var deadline: Instant? { queue.deadline(silence: Self.silence, longest: Self.longest) }
 
         /// The next event in the bytes taken so far.
         ///
         /// After the deadline the frame in progress is `truncated`; a complete frame that a damaged length has swallowed is still
         /// found in it.
         public mutating func next(into report: inout Report, at now: Instant) -> Step {
-            while head < tail {
-                if !startsFrame {
-                    drop(1)
+            while !queue.isEmpty {
+                if !startsFrame() {
+                    queue.drop(1)
                     if skipping { continue }
                     skipping = true
                     return .rejected(.noise)
                 }
-                let lengthKnown = tail - head >= 4
-                if lengthKnown && !lengthRange.contains(announcedBytes - 2) {
+                let announced = announcedBytes()
+                if let announced, !lengthRange.contains(announced - 2) {
                     refuse()
                     return .rejected(.badLength)
                 }
-                if !lengthKnown || tail - head < announcedBytes {
+                guard let length = announced, queue.count >= length else {
                     if let deadline, now < deadline { return .needsBytes }
                     refuse()
                     return .rejected(.truncated)
                 }
-                let length = announcedBytes
                 do throws(FrameRejection) {
-                    try JK4E57.decode(buffer.span.extracting(head..<head + length), into: &report)
+                    try queue.withFirst(length) { (frame) throws(FrameRejection) in
+                        try JK4E57.decode(frame, into: &report)
+                    }
                     accept(length)
                     return .frame
                 } catch {
@@ -93,33 +73,29 @@ extension JK4E57 {
             return .needsBytes
         }
 
-        /// The bytes at `head` are `4E 57`, or a `4E` that is the last byte so far.
-        private var startsFrame: Bool {
-            if buffer[head] != start.0 { return false }
-            return head + 1 == tail || buffer[head + 1] == start.1
+        /// The oldest bytes are `4E 57`, or a `4E` that is the last byte so far.
+        private mutating func startsFrame() -> Bool {
+            if queue.peek(0) != start.0 { return false }
+            return queue.count == 1 || queue.peek(1) == start.1
         }
 
-        /// What the LENGTH field at `head` says, start bytes included.
-        private var announcedBytes: Int {
-            (Int(buffer[head + 2]) << 8 | Int(buffer[head + 3])) + 2
+        /// How long the oldest frame says it is, start bytes included. Nil while LENGTH has not come.
+        private mutating func announcedBytes() -> Int? {
+            if queue.count < 4 { return nil }
+            return (Int(queue.peek(2)) << 8 | Int(queue.peek(3))) + 2
         }
 
         private mutating func accept(_ length: Int) {
-            frameOffset = headOffset
+            frameOffset = queue.offset
             frameLength = length
             skipping = false
-            drop(length)
+            queue.drop(length)
         }
 
         private mutating func refuse() {
             skipping = true
-            firstByteAt = lastByteAt
-            drop(1)
-        }
-
-        private mutating func drop(_ count: Int) {
-            head += count
-            headOffset += Int64(count)
+            queue.restartClock()
+            queue.drop(1)
         }
     }
 }
