@@ -90,6 +90,7 @@ extension JK4E57 {
             frameLength = length
             skipping = false
             queue.drop(length)
+            queue.restartClock()
         }
 
         private mutating func refuse() {

@@ -89,14 +89,4 @@ extension JK4E57.Report {
         settings.balancerEnabled = flag(.balancerEnabled)
         return settings
     }
-
-    /// SoC 0 together with 0 cycles although no cell is anywhere near empty: for about 16 s after power-up a JK does not know yet
-    /// (§5.5). "Healthy" is at or above the release voltage of the cell under-voltage protection, and 3.0 V where the frame does
-    /// not say.
-    var looksUninitialised: Bool {
-        if value(of: .soc) != 0 || value(of: .cycles) != 0 || cells.isEmpty { return false }
-        let healthy = value(of: .cellUnderVoltageRelease) ?? 3000
-        for i in 0..<cells.count where Int64(cells[i]) < healthy { return false }
-        return true
-    }
 }

@@ -4,11 +4,6 @@ import Battery
 ///
 /// One BMS per line, delivered as address 0. Read-all requests are all that it ever transmits.
 public struct JK4E57Session: BMSProtocol {
-    /// After this long without a reply the next one starts a new session, in which the start-up rule applies.
-    static let sessionSilence: Milliseconds = 10_000
-    /// How long a JK may claim SoC 0 and 0 cycles after it was switched on (jk-4e57.md §5.5).
-    static let startUp: Milliseconds = 30_000
-
     private var pace: PollPace
     private var assembler = JK4E57.Assembler()
     private var report = JK4E57.Report()
@@ -24,8 +19,7 @@ public struct JK4E57Session: BMSProtocol {
     private var heardSomething = false
     private var lastActivity: Instant?
 
-    private var lastReply: Instant?
-    private var sessionBegan: Instant?
+    private var clock = SessionClock()
     private var sensors = SensorHistory()
 
     public init(pace: PollPace = PollPace()) {
@@ -83,15 +77,12 @@ public struct JK4E57Session: BMSProtocol {
         }
         awaiting = false
         repeats = 0
-        if lastReply.map({ now.since($0) >= Self.sessionSilence }) ?? true {
-            sessionBegan = now
-            sensors = SensorHistory()
-        }
-        lastReply = now
+        let age = clock.reply(at: now)
+        if age == 0 { sensors = SensorHistory() }
 
         var reading = report.reading()
         sensors.judge(&reading, report)
-        if let sessionBegan, now.since(sessionBegan) < Self.startUp { reading.starting = report.looksUninitialised }
+        reading.starting = age < SessionClock.startUp && reading.looksUninitialised
         line.received(reading, from: 0, at: now)
     }
 
