@@ -124,7 +124,8 @@ struct BusSchedule: Sendable {
             let poll = polls[slot]
             var due = now
             if let began = poll.began {
-                let interval = poll.silences >= Self.patience && pace.interval < Self.silentInterval
+                let interval =
+                    poll.silences >= Self.patience && pace.interval < Self.silentInterval
                     ? Self.silentInterval : pace.interval
                 due = began + interval
             }

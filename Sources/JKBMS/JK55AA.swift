@@ -30,7 +30,8 @@ public enum JK55AA {
             }
         }
 
-        init?(trigger: UInt16) {
+        /// The record that a write to this register triggers.
+        public init?(trigger: UInt16) {
             switch trigger {
             case 0x161E: self = .settings
             case 0x1620: self = .status
@@ -52,7 +53,9 @@ public enum JK55AA {
     /// - Returns: nil for a type that is not known.
     public static func validate(_ record: Span<UInt8>) throws(FrameRejection) -> Kind? {
         if record.count < 4 { throw .truncated }
-        if record[0] != header.0 || record[1] != header.1 || record[2] != header.2 || record[3] != header.3 { throw .noise }
+        if record[0] != header.0 || record[1] != header.1 || record[2] != header.2 || record[3] != header.3 {
+            throw .noise
+        }
         if record.count < recordLength { throw .truncated }
         if record.count > recordLength { throw .badLength }
         if sum(record) != record[recordLength - 1] { throw .badChecksum }
@@ -140,7 +143,7 @@ public enum JK55AA {
     }
 
     /// 24-cell and 32-cell units share the first half of the settings; what only the longer one has is zero in the shorter.
-    static func settingsLayout(_ record: Span<UInt8>) -> Layout? {
+    public static func settingsLayout(_ record: Span<UInt8>) -> Layout? {
         let registers = JKRegisters.record(.settings)
         if let cells = registers.u32(JKRegister.cellCount, record), cells >= 1 && cells <= 32,
             let over = registers.u32(JKRegister.cellOverVoltage, record), over >= 500 && over <= 5000
@@ -155,7 +158,9 @@ public enum JK55AA {
 
     /// What the weak sum cannot assure (§3.1): a cell for each bit of the mask and no other, the pack within 2 % of the sum of its
     /// cells, SoC at most 100, remaining charge at most 1.2 × full.
-    private static func isPlausible(_ reading: borrowing PackReading, _ registers: JKRegisters, _ record: Span<UInt8>) -> Bool {
+    private static func isPlausible(_ reading: borrowing PackReading, _ registers: JKRegisters, _ record: Span<UInt8>)
+        -> Bool
+    {
         let mask = registers.u32(JKRegister.cellMask, record) ?? 0
         var present: UInt32 = 0
         var sum: Int32 = 0

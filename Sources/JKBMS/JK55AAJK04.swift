@@ -29,7 +29,7 @@ extension JK55AA {
         scaled(bits: word(record, offset), by: scale)
     }
 
-    static func scaled(bits: UInt32, by scale: Int64) -> Int64? {
+    public static func scaled(bits: UInt32, by scale: Int64) -> Int64? {
         let exponent = Int((bits >> 23) & 0xFF)
         if exponent == 0xFF { return nil }
         // Below the smallest normal number everything rounds to zero.
@@ -68,7 +68,9 @@ extension JK55AA {
 
     static func fitsJK04Settings(_ record: Span<UInt8>) -> Bool {
         let cells = word(record, JK04.cellCount)
-        guard cells >= 1 && cells <= 24, let start = scaled(record, at: JK04.balanceStart, by: 1000) else { return false }
+        guard cells >= 1 && cells <= 24, let start = scaled(record, at: JK04.balanceStart, by: 1000) else {
+            return false
+        }
         return start >= 500 && start <= 5000
     }
 

@@ -144,7 +144,9 @@ public struct JK55AASession: BMSProtocol {
         let (isZeros, isRecord) = stream.withElement { bytes in
             var isZeros = true
             for i in bytes.indices where bytes[i] != 0 { isZeros = false }
-            return (isZeros, bytes.count > 3 && bytes[0] == 0x55 && bytes[1] == 0xAA && bytes[2] == 0xEB && bytes[3] == 0x90)
+            return (
+                isZeros, bytes.count > 3 && bytes[0] == 0x55 && bytes[1] == 0xAA && bytes[2] == 0xEB && bytes[3] == 0x90
+            )
         }
         if isZeros { return }
         recordIsPending = false

@@ -57,7 +57,9 @@ public struct JKBusStream: Sendable {
                 found = candidate
                 return (candidate.element, queue.offset, candidate.length)
             case .incomplete:
-                if let deadline = queue.deadline(silence: Self.silence, longest: Self.longest), now < deadline { return nil }
+                if let deadline = queue.deadline(silence: Self.silence, longest: Self.longest), now < deadline {
+                    return nil
+                }
                 queue.restartClock()
                 junk += 1
             case .nothing: junk += 1
@@ -130,13 +132,17 @@ public struct JKBusStream: Sendable {
 
     private mutating func write(at start: Int, _ available: Int) -> Recognition {
         if available < 8 { return .incomplete }
-        if isGood(start, 8) { return .complete(Candidate(element: .acknowledgement(address: queue.peek(start), register: word(start + 2)), length: 8)) }
+        if isGood(start, 8) {
+            return .complete(
+                Candidate(element: .acknowledgement(address: queue.peek(start), register: word(start + 2)), length: 8))
+        }
         let count = word(start + 4)
         if count == 0 || count > 123 || Int(queue.peek(start + 6)) != 2 * Int(count) { return .nothing }
         let length = 9 + 2 * Int(count)
         if available < length { return .incomplete }
         if !isGood(start, length) { return .nothing }
-        return .complete(Candidate(element: .write(address: queue.peek(start), register: word(start + 2)), length: length))
+        return .complete(
+            Candidate(element: .write(address: queue.peek(start), register: word(start + 2)), length: length))
     }
 
     private mutating func read(at start: Int, _ available: Int) -> Recognition {
@@ -145,10 +151,12 @@ public struct JKBusStream: Sendable {
         let isReply = byteCount > 0 && byteCount <= 250 && byteCount % 2 == 0
         let length = 5 + Int(byteCount)
         if isReply && available >= length && isGood(start, length) {
-            return .complete(Candidate(element: .readReply(address: queue.peek(start), byteCount: byteCount), length: length))
+            return .complete(
+                Candidate(element: .readReply(address: queue.peek(start), byteCount: byteCount), length: length))
         }
         if available >= 8 && isGood(start, 8) {
-            let element = Element.readRequest(address: queue.peek(start), register: word(start + 2), count: word(start + 4))
+            let element = Element.readRequest(
+                address: queue.peek(start), register: word(start + 2), count: word(start + 4))
             return .complete(Candidate(element: element, length: 8))
         }
         return available < 8 || isReply && available < length ? .incomplete : .nothing

@@ -46,7 +46,8 @@ public struct JKModbusSession: BMSProtocol {
     public init(addresses: FixedArray<16, UInt8>, pace: PollPace = PollPace()) {
         self.addresses = addresses
         // A packet ends with 3.5 characters of silence, 0.3 ms at 115200 baud; the clock counts whole milliseconds.
-        schedule = BusSchedule(slots: addresses.count, pace: pace, leastGap: 2, fastGap: 1, spoiltAfter: JKBusStream.silence)
+        schedule = BusSchedule(
+            slots: addresses.count, pace: pace, leastGap: 2, fastGap: 1, spoiltAfter: JKBusStream.silence)
     }
 
     public mutating func setPace(_ pace: PollPace) {

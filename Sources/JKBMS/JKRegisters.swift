@@ -36,6 +36,9 @@ public struct JKRegisters: Equatable, Sendable {
         JKRegisters(form: cells24 ? .record24 : .record32, first: block.rawValue, length: 293)
     }
 
+    /// Where a register begins in the bytes; nil when it is not in the block.
+    public func offset(of address: Int) -> Int? { offset(address, 1) }
+
     /// Where an address is in the bytes, for `width` bytes.
     @inline(__always)
     private func offset(_ address: Int, _ width: Int) -> Int? {
@@ -55,8 +58,9 @@ public struct JKRegisters: Equatable, Sendable {
         switch address {
         case 0x1200..<0x1230: address - 0x1200 + 6
         case 0x1240..<0x127A: address - 0x1200 + 6 - 16
-        case JKRegister.mosfetTemperature: 134
-        case JKRegister.alarms: 136
+        case 0x128A...0x128B: address - JKRegister.mosfetTemperature + 134
+        case 0x12A0...0x12A1: address - JKRegister.alarms + 136
+        case 0x12A2...0x12A3: nil
         case 0x128C..<0x12C2: address - 0x1200 + 6 - 32
         default: nil
         }

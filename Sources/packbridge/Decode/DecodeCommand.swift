@@ -8,7 +8,10 @@ typealias Explainable = (name: String, make: @Sendable (DecodeOptions) -> any Fr
 let explainers = bmsExplainers + dialectExplainers
 
 private let bmsExplainers: [Explainable] = [
-    ("jk-4e57", { JK4E57Explainer(options: $0) })
+    ("jk-4e57", { JK4E57Explainer(options: $0) }),
+    ("jk-55aaeb90", { JK55AAExplainer(options: $0) }),
+    ("jk-modbus", { JKModbusExplainer(options: $0) }),
+    ("jk-can", { JKCANExplainer(options: $0) }),
 ]
 
 /// `packbridge decode`: explains frames from a hexadecimal argument, a file or standard input.
