@@ -116,21 +116,20 @@ struct BusSchedule: Sendable {
         return spoilt < late ? spoilt : late
     }
 
-    /// The slot that is due first, beginning after the current one, so that equals take turns.
+    /// The slot that has been due for the longest time, or will be due first. Equals take turns.
     private func next(at now: Instant) -> (slot: Int, due: Instant) {
         var best = (slot: 0, due: Instant(milliseconds: .max))
         for step in 1...polls.count {
             let slot = (current + step) % polls.count
-            let poll = polls[slot]
-            var due = now
-            if let began = poll.began {
-                let interval =
-                    poll.silences >= Self.patience && pace.interval < Self.silentInterval
-                    ? Self.silentInterval : pace.interval
-                due = began + interval
-            }
+            let due = due(polls[slot])
             if due < best.due { best = (slot, due) }
         }
         return best
+    }
+
+    private func due(_ poll: Poll) -> Instant {
+        guard let began = poll.began else { return Instant(milliseconds: .min) }
+        let isSilent = poll.silences >= Self.patience && pace.interval < Self.silentInterval
+        return began + (isSilent ? Self.silentInterval : pace.interval)
     }
 }

@@ -64,12 +64,12 @@ private func canonical(_ value: Any?) -> String {
 
 @Suite(.enabled(if: JKCaptures.arePresent, "no captures folder: set PACKBRIDGE_CAPTURES"))
 struct DecodeConformanceTests {
-    @Test(arguments: [("jk-4e57", 37)])
+    @Test(arguments: [("jk-4e57", 37), ("jk-55aaeb90", 165), ("jk-modbus", 31), ("jk-can", 12)])
     func `every record gives every expected field`(name: String, count: Int) throws {
-        let records = try JKCaptures.records(name).filter { $0["kind"] as? String != "stream" }
+        let records = try JKCaptures.records(name).filter { !isStream($0) }
         #expect(records.count == count)
         for record in records {
-            let (fields, accepted) = try object(name, record["hex"] as! String)
+            let (fields, accepted) = try object(name, line(record))
             let id = record["id"] as! String
             #expect(differences(record["expected"] as! [String: Any], fields) == [], "\(id)")
             #expect(fields["accepted"] as? Bool == accepted, "\(id)")
@@ -77,16 +77,45 @@ struct DecodeConformanceTests {
         }
     }
 
-    @Test(arguments: ["jk-4e57"])
-    func `every stream gives exactly the replies of its record`(name: String) throws {
-        for record in try JKCaptures.records(name) where record["kind"] as? String == "stream" {
-            let (fields, accepted) = try object(name, record["hex"] as! String, DecodeOptions(stream: true))
+    /// A piece of a bus, not a telegram. The 4E57 fragments are single frames cut off.
+    private func isStream(_ record: [String: Any]) -> Bool {
+        record["kind"] as? String == "stream" || (record["id"] as! String).hasPrefix("55aa-fragment")
+    }
+
+    /// CAN frames need their identifier, and a Modbus reply its first register.
+    private func line(_ record: [String: Any]) -> String {
+        let hex = record["hex"] as! String
+        if let id = record["can_id"] as? String { return "\(id)#\(hex)" }
+        guard let first = (record["expected"] as! [String: Any])["first_register"] as? Int else { return hex }
+        return String(first, radix: 16) + ":" + hex
+    }
+
+    @Test func `every 4E57 stream gives exactly the replies of its record`() throws {
+        for record in try JKCaptures.records("jk-4e57") where isStream(record) {
+            let (fields, accepted) = try object("jk-4e57", record["hex"] as! String, DecodeOptions(stream: true))
             let found = fields["frames"] as! [[String: Any]]
             let expected = (record["expected"] as! [String: Any])["valid_reply_frames"] as! [[String: Any]]
             let id = record["id"] as! String
             #expect(found.count == expected.count, "\(id)")
             for (a, b) in zip(expected, found) { #expect(differences(a, b) == [], "\(id)") }
             #expect(accepted, "\(id)")
+        }
+    }
+
+    @Test func `every 55AAEB90 bus log is taken apart as its record says`() throws {
+        let records = try JKCaptures.records("jk-55aaeb90").filter(isStream)
+        #expect(records.count == 11)
+        for record in records {
+            let id = record["id"] as! String
+            let (fields, accepted) = try object("jk-55aaeb90", record["hex"] as! String, DecodeOptions(stream: true))
+            let expected = record["expected"] as! [String: Any]
+            #expect(fields["payload_count"] as? Int == expected["payload_count"] as? Int, "\(id)")
+            #expect((fields["frames"] as! [Any]).count == expected["payload_count"] as? Int, "\(id)")
+            #expect(accepted, "\(id)")
+            guard let items = expected["items"] as? [[String: Any]] else { continue }
+            let found = fields["items"] as! [[String: Any]]
+            #expect(found.count == items.count, "\(id)")
+            for (a, b) in zip(items, found) { #expect(differences(a, b) == [], "\(id)") }
         }
     }
 
@@ -105,6 +134,63 @@ struct DecodeConformanceTests {
 
 private func hexWithBlanks(_ text: String) -> String {
     text.utf8.map { hexText([$0]) }.joined(separator: " ")
+}
+
+@Suite struct DecodeJKBusTests {
+    @Test func `a reply without its first register gives words, with it fields`() throws {
+        // 0x1290: pack voltage 50923 mV
+        let reply = "0103040000c6eb" + crc("0103040000c6eb")
+        let plain = try object("jk-modbus", reply)
+        #expect(plain.accepted)
+        #expect(plain.fields["registers"] as? [Int] == [0, 0xC6EB])
+        #expect(plain.fields["pack_voltage_mV"] == nil)
+        let named = try object("jk-modbus", "1290:" + reply).fields
+        #expect(named["pack_voltage_mV"] as? Int == 50_923)
+        #expect(named["soc_pct"] is NSNull)
+        #expect(try explanation("jk-modbus", "1290:" + reply).contains("50923 mV"))
+    }
+
+    @Test func `an exception, a wrong CRC and something else are told apart`() throws {
+        let refused = try object("jk-modbus", "018302c0f1")
+        #expect(refused.fields["exception"] as? Int == 2)
+        #expect(refused.fields["function"] as? Int == 3)
+        #expect(try !object("jk-modbus", "018302c0f2").accepted)
+        #expect(try !object("jk-modbus", "0106000100011111").accepted)
+        #expect(try !object("jk-modbus", "").accepted)
+    }
+
+    @Test func `passcodes of an about block are masked, in words too`() throws {
+        // First register 1438: the connect passcode "1234" and padding.
+        let reply = "010310" + "31323334000000000000000000000000" + crc("01031031323334000000000000000000000000")
+        let masked = try object("jk-modbus", "1438:" + reply).fields
+        #expect(masked["connect_passcode"] as? String == maskedSecret)
+        #expect(masked["registers"] == nil)
+        #expect(!(try explanation("jk-modbus", "1438:" + reply)).contains("31 32 33"))
+        let shown = try object("jk-modbus", "1438:" + reply, DecodeOptions(showSecrets: true)).fields
+        #expect(shown["connect_passcode"] as? String == "1234")
+    }
+
+    @Test func `a foreign CAN identifier is rejected by name`() throws {
+        let (fields, accepted) = try object("jk-can", "01F21400#0000000000000000")
+        #expect(!accepted)
+        #expect((fields["error"] as! String).contains("1F21400"))
+    }
+
+    @Test func `a short CAN frame gives null for what it does not carry`() throws {
+        let fields = try object("jk-can", "2F5#E1008A10").fields
+        #expect(fields["address"] as? Int == 1)
+        #expect(fields["pack_voltage_mV"] as? Int == 22_500)
+        #expect(fields["soc_pct"] is NSNull)
+    }
+
+    private func crc(_ hex: String) -> String {
+        var crc: UInt16 = 0xFFFF
+        for byte in bytes(fromHex: hex)! {
+            crc ^= UInt16(byte)
+            for _ in 0..<8 { crc = crc & 1 != 0 ? crc >> 1 ^ 0xA001 : crc >> 1 }
+        }
+        return hexText([UInt8(crc & 0xFF), UInt8(crc >> 8)])
+    }
 }
 
 @Suite struct DecodeJK4E57Tests {
