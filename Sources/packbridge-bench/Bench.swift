@@ -6,7 +6,8 @@ import Glibc
 @main
 struct Bench {
     static let groups: [(name: String, figures: @Sendable () -> [Figure])] = [
-        ("codecs", { Codecs.figures() })
+        ("codecs", { Codecs.figures() }), ("control", { Control.figures() }), ("explain", { Commands.explain() }),
+        ("soak", { Commands.soak() }),
     ]
 
     static func main() {
