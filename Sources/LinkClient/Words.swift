@@ -8,12 +8,13 @@ import InverterDialects
 
 /// `cellHigh` as `cell_high`: the stable name of an enumeration's case in JSON, MQTT and the history.
 public func stableName<T: RawRepresentable>(_ value: T) -> String {
-    var name = ""
-    for character in "\(value)" {
-        if character.isUppercase { name += "_" }
-        name += character.lowercased()
+    var name: [UInt8] = []
+    for byte in "\(value)".utf8 {
+        let isCapital = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
+        if isCapital { name.append(UInt8(ascii: "_")) }
+        name.append(isCapital ? byte | 0x20 : byte)
     }
-    return name
+    return String(decoding: name, as: UTF8.self)
 }
 
 // MARK: Numbers with their units
@@ -69,6 +70,11 @@ private struct Text: TextSink {
 }
 
 extension LimitRule {
+    /// The stable name, at hand: `explain` writes twenty for each line.
+    public var name: String { Self.names[Int(rawValue)] }
+
+    private static let names: [String] = (0...UInt8.max).map { raw in LimitRule(rawValue: raw).map { stableName($0) } ?? "" }
+
     /// What the rule is, without numbers.
     public var words: String { sentence.description }
 }

@@ -61,7 +61,7 @@ extension JSONText {
     }
 
     private mutating func write(_ reason: Reason, ids: [Int64]) {
-        field("rule", stableName(reason.rule))
+        field("rule", reason.rule.name)
         field("pack", reason.place.pack == 0 ? nil : ids[Int(reason.place.pack) - 1])
         field("cell", reason.place.cell == 0 ? nil : reason.place.cell)
         field("input", reason.input)

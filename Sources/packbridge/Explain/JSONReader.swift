@@ -135,7 +135,11 @@ struct JSONReader {
     }
 
     private mutating func skipBlanks() {
-        while at < bytes.count, [0x20, 0x09, 0x0D, 0x0A].contains(bytes[at]) { at += 1 }
+        while at < bytes.count {
+            let byte = bytes[at]
+            guard byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A else { return }
+            at += 1
+        }
     }
 
     private func decimalDigit(_ byte: UInt8) -> UInt8? {

@@ -33,7 +33,7 @@ extension JSONText {
 
     /// The fields of a reason, inside an object.
     mutating func write(_ reason: Reason) {
-        field("rule", stableName(reason.rule))
+        field("rule", reason.rule.name)
         field("pack", reason.place.pack)
         field("cell", reason.place.cell)
         field("input", reason.input)
