@@ -12,13 +12,14 @@ import Testing
 private final class Bench {
     let bms: FakeBMS
     let adapter: Peer
-    let folder = TemporaryFolder()
+    let folder: TemporaryFolder
     let gateway: Gateway
     private(set) var complaints: [String] = []
     private(set) var lines: [String] = []
     private var unfinished = ""
 
-    init(bmsPath: String? = nil, log: String? = nil) throws {
+    init(bmsPath: String? = nil, log: String? = nil, folder: TemporaryFolder = TemporaryFolder()) throws {
+        self.folder = folder
         bms = try FakeBMS()
         adapter = try Peer()
         var bridge = BridgeConfiguration(control: ControlConfiguration(chemistry: .lfp))
@@ -110,6 +111,19 @@ private final class Bench {
         // Nothing is known of the battery, so nothing is said to the inverter.
         _ = bench.turn(within: 1500) { false }
         #expect(bench.ids == [])
+    }
+
+    @Test func `what is to survive is on disk when the process ends, and no socket is left`() throws {
+        let folder = TemporaryFolder()
+        var bench: Bench? = try Bench(folder: folder)
+        let answered = bench?.turn { bench?.bms.answers ?? 0 > 0 }
+        #expect(answered == true)
+        bench = nil
+        let image = try #require(StateFile(directory: folder.path).image)
+        let record = PersistedRecord(image: image.span)
+        // An orderly end does not count as a crash.
+        #expect(record?.boots == 0)
+        #expect(!folder.entries.contains("link"))
     }
 
     @Test func `whoever listens on Link gets snapshots, and a log is replayed like a bus`() throws {
