@@ -115,48 +115,59 @@ def healthy_pack():
     return Pack(cells_mV=cells, current_mA=-12_500, mosfet_C=31, box_C=24, battery_C=22, soc_pct=63)
 
 
-def fields(dialect, latest, report, pack):
-    """Every field of every frame against what the BMS was told to measure."""
+def expected(dialect, pack):
+    """Every signal that must not be 0, from what the BMS was told to measure: {message: {signal: value}}."""
+    highest, lowest = max(pack.cells_mV), min(pack.cells_mV)
+    common = {
+        "ChargeVoltage": 55.2,  # 16 x 3.45 V
+        "ChargeCurrentLimit": 120.0,  # the configured limits, below 0.9 x 150 A and 0.5 C
+        "DischargeCurrentLimit": 130.0,
+    }
+    measured = {"Voltage": pack.voltage_mV // 10 / 100, "Current": pack.current_mA / 1000}
+    enabled = {"ChargeEnable": 1, "DischargeEnable": 1}
     if dialect == "pylontech":
-        limits, state, measured = latest[0x351], latest[0x355], latest[0x356]
-        alarms, request, name = latest[0x359], latest[0x35C], latest[0x35E]
-        report.equal("charge voltage", limits["ChargeVoltage"], 55.2, 0.001)
-        report.equal("discharge voltage: 16 x max(UVP + 0.1, 2.8) V", limits["DischargeVoltage"], 44.8, 0.001)
-        report.equal("charge current limit: the configured 120 A", limits["ChargeCurrentLimit"], 120.0, 0.001)
-        report.equal("discharge current limit: the configured 130 A", limits["DischargeCurrentLimit"], 130.0, 0.001)
-        report.equal("state of charge", state["SOC"], pack.soc_pct)
-        report.equal("state of health", state["SOH"], 100)
-        report.equal("voltage", measured["Voltage"], pack.voltage_mV // 10 / 100, 0.001)
-        report.equal("current", measured["Current"], pack.current_mA / 1000, 0.001)
-        report.check("temperature of a cell sensor", measured["Temperature"] in (pack.box_C, pack.battery_C), measured)
-        marks = {"ModuleCount": 1, "Mark_P": 0x50, "Mark_N": 0x4E}
-        for signal, value in alarms.items():
-            report.equal(signal, value, marks.get(signal, 0))
-        wanted = {"ChargeEnable": 1, "DischargeEnable": 1}
-        for signal, value in request.items():
-            report.equal(signal, value, wanted.get(signal, 0))
-        report.equal("name", bytes(name[f"Name{i}"] for i in range(8)), b"PYLON   ")
-    else:
-        limits, alarms, measured = latest[0x311], latest[0x312], latest[0x313]
-        report.equal("charge voltage", limits["ChargeVoltage"], 55.2, 0.001)
-        report.equal("charge current limit: the configured 120 A", limits["ChargeCurrentLimit"], 120.0, 0.001)
-        report.equal("discharge current limit: the configured 130 A", limits["DischargeCurrentLimit"], 130.0, 0.001)
-        for signal, value in alarms.items():
-            if signal.startswith(("Prot_", "Warn_")):
-                report.equal(signal, value, 0)
-        report.equal("packs", alarms["PackCount"], 1)
-        report.equal("cells", alarms["CellCount"], 16)
-        report.equal("voltage", measured["Voltage"], pack.voltage_mV // 10 / 100, 0.001)
-        report.equal("current", measured["Current"], pack.current_mA / 1000, 0.001)
-        report.equal("hottest cell sensor", measured["CellTempMax"], max(pack.box_C, pack.battery_C), 0.001)
-        report.equal("state of charge", measured["SOC"], pack.soc_pct)
-        report.equal("state of health", measured["SOH"], 100)
-        if 0x314 in latest:
-            capacity = latest[0x314]
-            report.equal("full capacity", capacity["FullCapacity"], pack.capacity_Ah, 0.01)
-            report.equal("remaining capacity", capacity["RemainingCapacity"], pack.capacity_Ah * pack.soc_pct / 100, 0.01)
-            report.equal("difference of the cells", capacity["CellDelta"], max(pack.cells_mV) - min(pack.cells_mV))
-            report.equal("cycles", capacity["Cycles"], pack.cycles)
+        return {
+            "BMS_Limits": common | {"DischargeVoltage": 44.8},  # 16 x max(UVP + 0.1 V, 2.8 V)
+            "BMS_State": {"SOC": pack.soc_pct, "SOH": 100},
+            "BMS_Measure": measured | {"Temperature": (pack.box_C, pack.battery_C)},
+            "BMS_Alarms": {"ModuleCount": 1, "Mark_P": ord("P"), "Mark_N": ord("N")},
+            "BMS_Request": enabled,
+            "BMS_Name": {f"Name{i}": letter for i, letter in enumerate(b"PYLON   ")},
+        }
+    return {
+        "BMS_Limits": common | {"Status": 3, "DischargeOutput": 1, "ChargeOutput": 1},  # 3: discharging
+        "BMS_Alarms": {"PackCount": 1, "CellCount": 16},
+        "BMS_Measure": measured | {"CellTempMax": max(pack.box_C, pack.battery_C), "SOC": pack.soc_pct, "SOH": 100},
+        "BMS_Capacity": {
+            "RemainingCapacity": pack.capacity_Ah * pack.soc_pct / 100, "FullCapacity": pack.capacity_Ah,
+            "CellDelta": highest - lowest, "Cycles": pack.cycles,
+        },
+        "BMS_Request": enabled | {
+            "CellMax": highest, "CellMin": lowest, "CellMaxNo": pack.cells_mV.index(highest) + 1,
+            "CellMinNo": pack.cells_mV.index(lowest) + 1,
+        },
+        "BMS_Version": ANY,
+        "BMS_Update": {},
+    }
+
+
+ANY = None  # a frame that says nothing about the battery
+
+
+def fields(dialect, bus, report, pack):
+    """Every signal of every frame against what the BMS was told to measure. What is not expected must be 0."""
+    wanted = expected(dialect, pack)
+    seen = {bus.database.get_message_by_frame_id(i).name: signals for i, signals in bus.latest.items()}
+    report.equal("frames of a set", sorted(seen), sorted(wanted))
+    for message, signals in seen.items():
+        values = wanted.get(message, {})
+        if values is ANY:
+            continue
+        report.check(f"{message} has the expected signals", set(values) <= set(signals), set(values) - set(signals))
+        for signal, got in signals.items():
+            value = values.get(signal, 0)
+            good = any(abs(got - v) < 0.001 for v in (value if isinstance(value, tuple) else (value,)))
+            report.check(f"{message}.{signal}", good, f"(got {got}, expected {value})")
 
 
 def unplugged_at_100_amperes(dialect, command, binaries):
@@ -175,7 +186,7 @@ def unplugged_at_100_amperes(dialect, command, binaries):
         risen = bus.wait(limits, lambda s: s["ChargeCurrentLimit"] == 120.0 and s["DischargeCurrentLimit"] == 130.0, 60)
         report.check("the limits rise to what is configured", risen is not None, bus.latest.get(limits))
         time.sleep(1.5)  # a complete set
-        fields(dialect, dict(bus.latest), report, pack)
+        fields(dialect, bus, report, pack)
 
         pack.current_mA = 100_000
         pack.soc_pct = 64
