@@ -53,7 +53,7 @@ struct BMSPort: Sendable {
     static let silenceBeforeReopen: Milliseconds = 30_000
     /// Amendment 14 asks for 500 ms until the first frame. A little more, so that the fourth reply is at least 1.5 s after the
     /// first one although replies jitter.
-    static let startUpInterval: Milliseconds = 505
+    static let startUpInterval: Milliseconds = 503
 
     init(_ configuration: BMSPortConfiguration) {
         self.configuration = configuration
