@@ -131,13 +131,14 @@ public enum JK55AA {
         else { return false }
         var sum: Int32 = 0
         var count: Int32 = 0
-        for k in 0..<registers.cellCapacity {
-            guard let cell = registers.u16(JKRegister.cellVoltages + 2 * k, record), cell != 0 else { continue }
-            if cell < 500 || cell > 5000 { return false }
+        var isWithinRange = true
+        registers.forEachCell(record) { _, cell in
+            if cell == 0 { return }
+            if cell < 500 || cell > 5000 { isWithinRange = false }
             sum += Int32(cell)
             count += 1
         }
-        if count == 0 { return false }
+        if count == 0 || !isWithinRange { return false }
         let off = sum - Int32(average) * count
         return off <= 6 * count && off >= -6 * count
     }
@@ -164,8 +165,7 @@ public enum JK55AA {
         let mask = registers.u32(JKRegister.cellMask, record) ?? 0
         var present: UInt32 = 0
         var sum: Int32 = 0
-        for k in 0..<registers.cellCapacity {
-            let cell = registers.u16(JKRegister.cellVoltages + 2 * k, record) ?? 0
+        registers.forEachCell(record) { k, cell in
             if cell != 0 { present |= 1 << UInt32(k) }
             sum += Int32(cell)
         }

@@ -56,8 +56,9 @@ extension JK55AA {
         var sum: Int64 = 0
         var count: Int64 = 0
         for k in 0..<24 {
+            // A cell that is not fitted is exactly zero. In the other layouts these bytes are integers, which make tiny floats.
+            if word(record, JK04.cells + 4 * k) == 0 { continue }
             guard let cell = scaled(record, at: JK04.cells + 4 * k, by: 10_000) else { return false }
-            if cell == 0 { continue }
             if cell < 3000 || cell > 50_000 { return false }
             sum += cell
             count += 1

@@ -95,6 +95,22 @@ public struct JKRegisters: Equatable, Sendable {
         return form == .words ? a << 24 | b << 16 | c << 8 | d : d << 24 | c << 16 | b << 8 | a
     }
 
+    /// Visits the cell voltages from the first to the last that the layout has, the ones that are not fitted included. Does nothing
+    /// when the block does not carry all of them.
+    @inline(__always)
+    func forEachCell(_ bytes: Span<UInt8>, _ body: (_ index: Int, _ cell: UInt16) -> Void) {
+        let count = cellCapacity
+        guard let start = offset(JKRegister.cellVoltages, 2), offset(JKRegister.cellVoltages + 2 * count - 2, 2) != nil,
+            start + 2 * count <= bytes.count
+        else { return }
+        for k in 0..<count {
+            // Inside the block by the comparison above.
+            let a = UInt16(bytes[unchecked: start &+ 2 &* k])
+            let b = UInt16(bytes[unchecked: start &+ 2 &* k &+ 1])
+            body(k, form == .words ? a << 8 | b : b << 8 | a)
+        }
+    }
+
     @inline(__always)
     public func i16(_ address: Int, _ bytes: Span<UInt8>) -> Int16? {
         u16(address, bytes).map { Int16(bitPattern: $0) }

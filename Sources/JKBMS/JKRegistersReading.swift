@@ -8,8 +8,8 @@ extension JKRegisters {
     ) {
         if let mask = u32(JKRegister.cellMask, bytes) {
             reading.cells.removeAll()
-            for k in 0..<cellCapacity where mask >> UInt32(k) & 1 != 0 {
-                if let cell = u16(JKRegister.cellVoltages + 2 * k, bytes) { reading.cells.append(cell) }
+            forEachCell(bytes) { k, cell in
+                if mask >> UInt32(k) & 1 != 0 { reading.cells.append(cell) }
             }
         }
         if let voltage = amount(JKRegister.packVoltage, bytes) { reading.packVoltage = voltage }
