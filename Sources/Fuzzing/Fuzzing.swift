@@ -7,6 +7,8 @@ import Glibc
 let targets: [(name: String, run: @Sendable ([UInt8]) -> Void)] = [
     ("jk-4e57", fuzzFrame),
     ("jk-4e57-stream", fuzzStream),
+    ("jk-55aaeb90", fuzzRecord),
+    ("jk-bus", fuzzBus),
     ("can", fuzzCAN),
     ("slcan", fuzzSLCAN),
     ("candump", fuzzCandump),

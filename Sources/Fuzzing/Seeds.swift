@@ -29,6 +29,7 @@ func seeds() -> [(target: String, name: String, bytes: [UInt8])] {
     return [
         ("jk-4e57", "reply", reply), ("jk-4e57", "request", readAll),
         ("jk-4e57-stream", "request-and-reply", [UInt8(readAll.count)] + readAll + session),
+        ("jk-55aaeb90", "status", statusRecord()), ("jk-bus", "exchange", busExchange()),
         ("can", "pylontech", sets(.pylontech)), ("can", "growatt", sets(.growatt)),
         (
             "slcan", "frames",
@@ -55,6 +56,39 @@ private func bytes(_ build: (inout JK4E57.Frame) -> Void) -> [UInt8] {
     var frame = JK4E57.Frame()
     build(&frame)
     return frame.withSpan { span in span.indices.map { span[$0] } }
+}
+
+/// A status record in the 32-cell layout: 16 cells at rest (jk-modbus.md §4).
+private func statusRecord() -> [UInt8] {
+    var record = [UInt8](repeating: 0, count: 300)
+    func put(_ value: UInt32, at offset: Int, width: Int = 4) {
+        for i in 0..<width { record[offset + i] = UInt8(truncatingIfNeeded: value >> UInt32(8 * i)) }
+    }
+    record.replaceSubrange(0..<5, with: [0x55, 0xAA, 0xEB, 0x90, 2])
+    for cell in 0..<16 { put(3320, at: 6 + 2 * cell, width: 2) }
+    put(0xFFFF, at: 70)
+    put(3320, at: 74, width: 2)
+    put(251, at: 144, width: 2)
+    put(53_120, at: 150)
+    put(201, at: 162, width: 2)
+    put(203, at: 164, width: 2)
+    record[173] = 60
+    put(168_000, at: 174)
+    put(280_000, at: 178)
+    (record[198], record[199], record[214]) = (1, 1, 0xFF)
+    record[299] = record[0..<299].reduce(0) { $0 &+ $1 }
+    return record
+}
+
+/// Trigger, record and acknowledgement of unit 1, in pieces of 100 bytes.
+private func busExchange() -> [UInt8] {
+    let traffic =
+        [0x01, 0x10, 0x16, 0x20, 0x00, 0x01, 0x02, 0x00, 0x00, 0xD6, 0xF1] + statusRecord()
+        + [0x01, 0x10, 0x16, 0x20, 0x00, 0x01, 0x04, 0x4B]
+    return stride(from: 0, to: traffic.count, by: 100).flatMap { start in
+        let piece = traffic[start..<min(start + 100, traffic.count)]
+        return [UInt8(piece.count)] + piece
+    }
 }
 
 /// A complete reply of a pack with 16 cells at rest.

@@ -8,6 +8,8 @@ enum Codecs {
     static func figures() -> [Figure] {
         let frame = ReplyFrame().bytes
         let decoding = measure(calls: 20_000) { decode(frame) }
+        let record = StatusRecord()
+        let recordDecoding = measure(calls: 20_000) { record.decode() }
         // The engine has one place for the set, too.
         var frames = FrameSet(filler: CANFrame(id: 0, length: 0))
         let encoding = measure(calls: 100_000) { encode(into: &frames) }
@@ -17,6 +19,10 @@ enum Codecs {
                 name: "decode_4e57_instructions", value: instructions(), unit: "instructions", target: .atMost(4500)),
             Figure(
                 name: "decode_4e57_allocations", value: decoding.allocations, unit: "allocations", target: .atMost(0)),
+            Figure(name: "decode_55aaeb90", value: recordDecoding.nanoseconds, unit: "ns", target: .atMost(300)),
+            Figure(
+                name: "decode_55aaeb90_allocations", value: recordDecoding.allocations, unit: "allocations",
+                target: .atMost(0)),
             Figure(name: "encode_pylontech", value: encoding.nanoseconds, unit: "ns", target: .atMost(30)),
             Figure(
                 name: "encode_pylontech_allocations", value: encoding.allocations, unit: "allocations",

@@ -1,0 +1,75 @@
+import Battery
+import JKBMS
+
+/// One 300-byte record. As it is, and once more with start and sum made right, so that the fields are reached.
+func fuzzRecord(_ bytes: [UInt8]) {
+    decodeRecord(bytes)
+    var record = Array(bytes.prefix(300)) + [UInt8](repeating: 0, count: max(0, 300 - bytes.count))
+    record.replaceSubrange(0..<4, with: [0x55, 0xAA, 0xEB, 0x90])
+    record[299] = record[0..<299].reduce(0) { $0 &+ $1 }
+    decodeRecord(record)
+}
+
+private func decodeRecord(_ record: [UInt8]) {
+    var probes = JKProbes()
+    var reading = PackReading()
+    for layout: JK55AA.Layout? in [nil, .jk04, .cells24, .cells32] {
+        do throws(FrameRejection) {
+            try JK55AA.decodeStatus(record.span, layout: layout, probes: &probes, into: &reading)
+            precondition((0...maximumCells).contains(reading.cells.count))
+            precondition((reading.soc ?? 0) <= 10_000)
+        } catch {}
+    }
+    do throws(FrameRejection) {
+        var settings = PackSettings()
+        _ = try JK55AA.decodeSettings(record.span, into: &settings)
+        precondition((1...32).contains(settings.cellCount ?? 1))
+    } catch {}
+}
+
+/// The traffic of an RS485 bus in pieces: the first byte of each piece is its length, and time passes between the pieces.
+func fuzzBus(_ bytes: [UInt8]) {
+    var addresses = FixedArray<16, UInt8>(filler: 0)
+    for address in UInt8(1)...3 { addresses.append(address) }
+    var triggering = JK55AASession(addresses: addresses, pace: PollPace(interval: 0))
+    var listening = JK55AASession(addresses: addresses, listenOnly: true)
+    var reading = JKModbusSession(addresses: addresses, pace: PollPace(interval: 0))
+    var stream = JKBusStream()
+    var position: Int64 = 0
+    var now = Instant(milliseconds: 0)
+    var rest = bytes[...]
+    while let length = rest.popFirst() {
+        let piece = Array(rest.prefix(Int(length)))
+        rest = rest.dropFirst(piece.count)
+        feed(piece, to: &triggering, at: now)
+        feed(piece, to: &listening, at: now)
+        feed(piece, to: &reading, at: now)
+        var taken = 0
+        repeat {
+            taken += stream.take(piece.span.extracting(taken..<piece.count), at: now)
+            while let (_, offset, length) = stream.next(at: now) {
+                precondition(offset == position && length > 0, "every byte belongs to exactly one element")
+                position += Int64(length)
+            }
+        } while taken < piece.count
+        now = now + Milliseconds(length)
+    }
+}
+
+private func feed<Session: BMSProtocol>(_ bytes: [UInt8], to session: inout Session, at now: Instant) {
+    var line = SilentLine()
+    session.receive(bytes.span, at: now, on: &line)
+    let next = session.wake(at: now, on: &line)
+    precondition(next > now, "a deadline in the past would make the loop spin")
+}
+
+private struct SilentLine: BMSLine {
+    mutating func transmit(_ bytes: Span<UInt8>) {
+        precondition(bytes.count > 0)
+    }
+    mutating func received(_ reading: borrowing PackReading, from address: UInt8, at now: Instant) {
+        precondition((1...3).contains(address))
+    }
+    mutating func rejected(_ reason: FrameRejection, at now: Instant) {}
+    mutating func timedOut(_ address: UInt8, at now: Instant) {}
+}
