@@ -12,6 +12,10 @@ RELEASE_BUILD := swift build -c release --static-swift-stdlib --scratch-path $(R
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
+.PHONY: demo
+demo: release ## watch the bridge work, with nothing to plug in
+	$(RELEASE)/release/packbridge demo
+
 .PHONY: build
 build: ## debug build of everything
 	swift build
@@ -47,6 +51,12 @@ bench: ## measure; one tab-separated line per figure: name, value, unit, target,
 	@$(RELEASE_BUILD) --product packbridge-control >&2
 	@$(RELEASE)/release/packbridge-bench
 	@scripts/bench-control $(RELEASE)/release
+
+DAYS := 1
+SEEDS := 50
+.PHONY: soak
+soak: release ## simulated worlds with faults, checked against the invariants: DAYS=1 in each of SEEDS=50
+	$(RELEASE)/release/packbridge simulate soak --days $(DAYS) --seeds $(SEEDS)
 
 SECONDS := 60
 .PHONY: fuzz
