@@ -13,17 +13,20 @@ struct RatePoint: Equatable, Sendable, BitwiseCopyable {
 
 /// A piecewise linear table over temperature. Outside its ends the rate is 0: both ends of every row are 0 (charge-control.md §7.3),
 /// and frost below the first row must not clamp to a row that allows charging.
-struct RateTable: Equatable, Sendable, BitwiseCopyable {
-    private var points: FixedArray<10, RatePoint>
+struct RateTable: Sendable, BitwiseCopyable {
+    private var points: InlineArray<10, RatePoint>
+    private var count: Int32
 
-    init(_ corners: InlineArray<10, RatePoint>, count: Int) {
-        points = FixedArray(filler: RatePoint(0, 0))
-        for i in 0..<count { points.append(corners[i]) }
+    init(_ corners: InlineArray<10, RatePoint>, count: Int32) {
+        points = corners
+        self.count = count
     }
+
+    private var last: RatePoint { points[Int(count) - 1] }
 
     /// `amount` scaled by the rate at `temperature`, rounded down: one division, so nothing is lost between table and result.
     func scaled(_ amount: Int32, at temperature: Decidegrees) -> Int32 {
-        if temperature <= points[0].temperature || temperature >= points[points.count - 1].temperature { return 0 }
+        if temperature <= points[0].temperature || temperature >= last.temperature { return 0 }
         var i = 1
         while points[i].temperature < temperature { i += 1 }
         let low = points[i - 1]
@@ -34,10 +37,10 @@ struct RateTable: Equatable, Sendable, BitwiseCopyable {
         return Int32(Int64(amount) * weighted / (1000 * span))
     }
 
-    var upperEnd: Decidegrees { points[points.count - 1].temperature }
+    var upperEnd: Decidegrees { last.temperature }
 
     var isStrictlyOrdered: Bool {
-        for i in 1..<points.count where points[i].temperature <= points[i - 1].temperature { return false }
+        for i in 1..<Int(count) where points[i].temperature <= points[i - 1].temperature { return false }
         return true
     }
 }

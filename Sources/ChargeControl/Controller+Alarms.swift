@@ -63,10 +63,10 @@ extension Controller {
             }
             if views[i].membership == .lost { mine.insert(.bmsLost) }
             if views[i].membership == .isolated && isOffBank(i) { mine.insert(.matchVoltagesFirst) }
-            output.packs[i].warnings = mine
+            views[i].warnings = mine
             all.formUnion(mine)
-            let charge = settings.chargeOverCurrent ?? configuration.packs[i].chargeOverCurrent
-            let discharge = settings.dischargeOverCurrent ?? configuration.packs[i].dischargeOverCurrent
+            let charge = settings.chargeOverCurrent ?? packConfigurations[i].chargeOverCurrent
+            let discharge = settings.dischargeOverCurrent ?? packConfigurations[i].dischargeOverCurrent
             if charge == nil || discharge == nil { isMarginKnown = false }
             margin.charge += Int64(charge ?? 0) * Int64(configuration.bmsMarginPercent) / 100
             margin.discharge += Int64(discharge ?? 0) * Int64(configuration.bmsMarginPercent) / 100

@@ -5,8 +5,8 @@ extension Controller {
     mutating func updateMembership(at now: Instant) {
         for i in 0..<packCount {
             packs[i].age(
-                hold: configuration.hold, zero: configuration.zero, pack: configuration.packs[i], isStateless: isStateless, at: now)
-            packs[i].write(to: &views[i], pack: configuration.packs[i], at: now)
+                hold: configuration.hold, zero: configuration.zero, pack: packConfigurations[i], isStateless: isStateless, at: now)
+            packs[i].writeData(to: &views[i], pack: packConfigurations[i], at: now)
         }
         if isStateless { return }
 
@@ -87,9 +87,9 @@ extension Controller {
         if listsLimiters { startListing() }
         for i in 0..<packCount {
             let number = UInt8(i + 1)
-            let pack = configuration.packs[i]
-            packs[i].updateProtection(configuration, band: band, at: now)
-            packs[i].write(to: &views[i], pack: pack, at: now)
+            let pack = packConfigurations[i]
+            packs[i].updateProtection(context, at: now)
+            packs[i].writeProtection(to: &views[i])
             if views[i].isConnected {
                 if listsLimiters { list(pack: i) }
                 views[i].chargeLimit = views[i].chargeBound(number: number, context, pack: pack, listing: &chargeListing)

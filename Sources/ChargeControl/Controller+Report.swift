@@ -126,7 +126,6 @@ extension Controller {
         output.preventsFull = phase.preventsFull
         output.stage = bank.worstStage
         reportBank()
-        reportPacks(at: now)
     }
 
     /// The last things of a tick: what has lasted how long, and silence where a profile wants it (failsafe.md §3 SILENT).
@@ -199,14 +198,12 @@ extension Controller {
         }
     }
 
-    private mutating func reportPacks(at now: Instant) {
+    mutating func reportPacks() {
         while output.packs.count < packCount { output.packs.append(PackStatus()) }
-        for i in 0..<packCount {
-            output.packs[i] = status(i, at: now)
-        }
+        for i in 0..<packCount { output.packs[i] = status(i) }
     }
 
-    private mutating func status(_ i: Int, at now: Instant) -> PackStatus {
+    private mutating func status(_ i: Int) -> PackStatus {
         var s = PackStatus()
         s.state = views[i].state
         s.stage = views[i].stage

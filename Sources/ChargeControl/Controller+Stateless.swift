@@ -18,9 +18,9 @@ extension Controller {
     /// - Returns: why the snapshot is not believed. A given pack that is not believed is still on the busbar: the bank gets 0.
     @discardableResult
     public mutating func adopt(_ reading: PackReading, age: Milliseconds, pack: Int) -> SnapshotRejection {
-        if pack < 0 || pack >= packCount || !configuration.packs[pack].isEnabled { return .notConfigured }
+        if pack < 0 || pack >= packCount || !packConfigurations[pack].isEnabled { return .notConfigured }
         let verdict = packs[pack].adoptStateless(
-            reading, age: min(max(age, 0), 1_000_000), rules: rules, pack: configuration.packs[pack], at: Self.judgedAt)
+            reading, age: min(max(age, 0), 1_000_000), rules: rules, pack: packConfigurations[pack], at: Self.judgedAt)
         if verdict != .none && unknownPack == 0 { unknownPack = UInt8(pack + 1) }
         return verdict
     }

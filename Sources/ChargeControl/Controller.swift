@@ -10,6 +10,8 @@ public struct Controller: Sendable {
     public var listsLimiters = false
     public let configuration: ControlConfiguration
 
+    /// `configuration.packs`, where one element can be read without the others.
+    let packConfigurations: InlineArray<16, PackConfiguration>
     let table: ChemistryTable
     let rules: AcceptanceRules
     let isStateless: Bool
@@ -69,8 +71,12 @@ public struct Controller: Sendable {
         self.init(configuration: configuration, record: record, recentBoots: recentBoots, isStateless: false, at: now)
     }
 
-    init(configuration: ControlConfiguration, record: ControlRecord?, recentBoots: Int32, isStateless: Bool, at now: Instant) {
+    init(
+        configuration: ControlConfiguration, record: ControlRecord?, recentBoots: Int32, isStateless: Bool,
+        at now: Instant
+    ) {
         self.configuration = configuration
+        packConfigurations = InlineArray { $0 < configuration.packs.count ? configuration.packs[$0] : PackConfiguration() }
         self.isStateless = isStateless
         self.recentBoots = recentBoots
         let record = record.flatMap { $0.isPlausible ? $0 : nil }
@@ -94,8 +100,8 @@ public struct Controller: Sendable {
     /// A decoded snapshot of pack `pack` (index from 0). It is judged here; what is implausible is not used.
     @discardableResult
     public mutating func accept(_ reading: PackReading, pack: Int, at now: Instant) -> SnapshotRejection {
-        if pack < 0 || pack >= packCount || !configuration.packs[pack].isEnabled { return .notConfigured }
-        return packs[pack].accept(reading, rules: rules, pack: configuration.packs[pack], at: now)
+        if pack < 0 || pack >= packCount || !packConfigurations[pack].isEnabled { return .notConfigured }
+        return packs[pack].accept(reading, rules: rules, pack: packConfigurations[pack], at: now)
     }
 
     /// A frame of this pack was damaged or the pack did not answer: link quality only, never a limit by itself.
@@ -126,7 +132,7 @@ public struct Controller: Sendable {
     /// The order is that of charge-control.md §4: packs, bank, phase, CVL, CCL, DCL, slew, SoC, enables, alarms, final clamp.
     public mutating func tick(at now: Instant) {
         updateMembership(at: now)
-        for i in 0..<packCount { packs[i].write(to: &views[i], pack: configuration.packs[i], at: now) }
+        for i in 0..<packCount { packs[i].writeStanding(to: &views[i], at: now) }
         bank = BankView(views.span, count: packCount)
         band = CellBand(configuration, table: table, overVoltage: bank.overVoltage, underVoltage: bank.underVoltage)
         updatePacks(at: now)
@@ -146,6 +152,7 @@ public struct Controller: Sendable {
         report(voltage: voltage, at: now)
         reportAlarms()
         reportWarnings(at: now)
+        reportPacks()
         reportWaiting(charge: charge, at: now)
         let zeroAfter = longestZero
         FinalClamp.apply(to: &output.report, packs: views.span, count: packCount, configuration, zeroAfter: zeroAfter)
@@ -154,10 +161,17 @@ public struct Controller: Sendable {
 
     /// Settings of the limiters for one tick.
     var limitContext: LimitContext {
-        LimitContext(
-            table: table, band: band, marginPercent: configuration.bmsMarginPercent, rateMaximum: configuration.chargeRateMaximum,
-            coldZero: configuration.coldZero, hold: configuration.hold, zero: configuration.zero,
-            wireResistanceStops: configuration.wireResistanceStops, isStateless: isStateless)
+        mutating get {
+            LimitContext(
+                table: table, band: band, marginPercent: configuration.bmsMarginPercent,
+                rateMaximum: configuration.chargeRateMaximum,
+                coldZero: configuration.coldZero, coldReallow: configuration.coldReallow,
+                packBulk: configuration.cellsInSeries * configuration.bulk,
+                packFloat: configuration.cellsInSeries * configuration.float,
+                bulk: configuration.bulk, runnerGainTenths: configuration.runnerGainTenths, hold: configuration.hold,
+                zero: configuration.zero,
+                wireResistanceStops: configuration.wireResistanceStops, isStateless: isStateless)
+        }
     }
 
     /// The present state to persist.

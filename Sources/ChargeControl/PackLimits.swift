@@ -8,6 +8,13 @@ struct LimitContext: Sendable {
     /// Thousandths of C.
     var rateMaximum: Int32
     var coldZero: Decidegrees
+    var coldReallow: Decidegrees
+    /// Bulk and float voltage of the whole pack, and of one cell.
+    var packBulk: Millivolts
+    var packFloat: Millivolts
+    var bulk: Millivolts
+    /// G of the runner rule in tenths.
+    var runnerGainTenths: Int32
     var hold: Milliseconds
     var zero: Milliseconds
     var wireResistanceStops: Bool
@@ -139,7 +146,7 @@ extension PackView {
         if coldest <= context.coldZero { return Reason(.cold, bound: 0, place: cold, input: coldest) }
         let c = capacity ?? 0
         let byCold = context.table.chargeRate.scaled(c, at: coldest)
-        let byHeat = context.table.chargeRate.scaled(c, at: hottest)
+        let byHeat = hottest == coldest ? byCold : context.table.chargeRate.scaled(c, at: hottest)
         return byHeat < byCold
             ? Reason(.hot, bound: byHeat, place: hot, input: hottest) : Reason(.cold, bound: byCold, place: cold, input: coldest)
     }
@@ -151,7 +158,7 @@ extension PackView {
     ) {
         if let coldest = temperatures.coldestKept, let hottest = temperatures.hottestKept {
             let byCold = context.table.dischargeFraction.scaled(amount, at: coldest)
-            let byHeat = context.table.dischargeFraction.scaled(amount, at: hottest)
+            let byHeat = hottest == coldest ? byCold : context.table.dischargeFraction.scaled(amount, at: hottest)
             let reason =
                 byHeat < byCold
                 ? Reason(.hot, bound: byHeat, place: CellPlace(pack: number, cell: temperatures.hottestSensor), input: hottest)

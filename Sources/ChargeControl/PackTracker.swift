@@ -442,33 +442,28 @@ struct PackTracker: Sendable, BitwiseCopyable {
     // MARK: What it means
 
     /// Latches, fault and runner of a pack that is on the busbar, or was just isolated.
-    mutating func updateProtection(
-        _ configuration: ControlConfiguration, band: CellBand, at now: Instant
-    ) {
+    mutating func updateProtection(_ context: LimitContext, at now: Instant) {
         let isFresh = stage == .fresh
         switch membership {
         case .member, .joining, .isolated:
             latches.update(
-                measures, temperatures: sensors.extremes, capacity: capacity, isFresh: isFresh, band: band,
-                coldZero: configuration.coldZero, coldReallow: configuration.coldReallow, at: now)
-            fault.tick(highest: measures.highest, chargeZero: band.chargeZero, isFresh: isFresh, at: now)
-            if membership != .isolated { runner.update(measures, isFresh: isFresh, configuration, band: band, at: now) }
+                measures, temperatures: sensors.extremes, capacity: capacity, isFresh: isFresh, band: context.band,
+                coldZero: context.coldZero, coldReallow: context.coldReallow, at: now)
+            fault.tick(highest: measures.highest, chargeZero: context.band.chargeZero, isFresh: isFresh, at: now)
+            if membership != .isolated { runner.update(measures, isFresh: isFresh, context, at: now) }
         case .absent, .lost, .excluded:
             break
         }
     }
 
-    /// Writes what the bank needs to know. `mutating` only so that the tracker is used where it is.
-    mutating func write(to view: inout PackView, pack: PackConfiguration, at now: Instant) {
+    // Written in three parts, because a tick needs the first before it can decide the second, and so on. `mutating` only so that
+    // the tracker is used where it is instead of being copied.
+
+    /// What the last snapshots say.
+    mutating func writeData(to view: inout PackView, pack: PackConfiguration, at now: Instant) {
         view.membership = membership
         view.stage = stage
         view.age = age(at: now)
-        view.isReady = isReady
-        view.isSuspect = isSuspect
-        view.isOffMedian = isOffMedian
-        view.isEqualising = isEqualising
-        view.freezesBank = freezesBank(at: now)
-        view.wasIsolatedWhenLost = wasIsolatedWhenLost
         view.usesExtendedHold = pack.extendedHold && isEligibleForExtendedHold
         view.measures = measures
         view.temperatures = sensors.extremes
@@ -478,6 +473,23 @@ struct PackTracker: Sendable, BitwiseCopyable {
         view.capacity = capacity
         view.soc = soc
         view.isSoCHeld = isSoCHeld
+        view.alarms = alarms.held
+        view.overVoltageTrips = alarms.overVoltageTrips
+    }
+
+    /// Where it stands towards the bank.
+    mutating func writeStanding(to view: inout PackView, at now: Instant) {
+        view.membership = membership
+        view.isReady = isReady
+        view.isSuspect = isSuspect
+        view.isOffMedian = isOffMedian
+        view.isEqualising = isEqualising
+        view.freezesBank = freezesBank(at: now)
+        view.wasIsolatedWhenLost = wasIsolatedWhenLost
+    }
+
+    /// What protects it, and what its owner is warned of.
+    mutating func writeProtection(to view: inout PackView) {
         view.runner = runner.bound
         view.isTopLatched = latches.top
         view.isEmptyLatched = latches.empty
@@ -486,15 +498,10 @@ struct PackTracker: Sendable, BitwiseCopyable {
         view.isFaultSevere = fault.isSevere
         view.isFaultOverVoltage = fault.isOverVoltage
         view.faultInput = fault.input
-        view.alarms = alarms.held
-        view.overVoltageTrips = alarms.overVoltageTrips
-        view.warnings = warnings
-    }
-
-    private var warnings: Warnings {
+        let wasHeard = freshAt != never
         var w = Warnings()
         if link.isPoor { w.insert(.linkQuality) }
-        if sensors.isLost && freshAt != never { w.insert(.temperatureSensor) }
+        if wasHeard && sensors.isLost { w.insert(.temperatureSensor) }
         if sensors.isStuck { w.insert(.stuckSensor) }
         if mosfet.isLost { w.insert(.mosfetSensorLost) }
         if settings.isImplausible { w.insert(.settingsImplausible) }
@@ -502,8 +509,8 @@ struct PackTracker: Sendable, BitwiseCopyable {
         if liveness.isStuckAtRest { w.insert(.stuckAtRest) }
         if isEqualising { w.insert(.equalisingCurrent) }
         if fault.isSevere || fault.isOverVoltage { w.insert(.packFault) }
-        if freshAt != never && !measures.isCurrentKnown { w.insert(.currentUnknown) }
-        return w
+        if wasHeard && !measures.isCurrentKnown { w.insert(.currentUnknown) }
+        view.warnings = w
     }
 
     // MARK: Other ways in

@@ -12,21 +12,17 @@ struct RunnerLimit: Sendable, BitwiseCopyable {
 
     init() {}
 
-    mutating func update(
-        _ m: PackMeasures, isFresh: Bool, _ configuration: ControlConfiguration, band: CellBand, at now: Instant
-    ) {
-        let n = configuration.cellsInSeries
-        let bulk = n * configuration.bulk
-        let float = n * configuration.float
+    mutating func update(_ m: PackMeasures, isFresh: Bool, _ context: LimitContext, at now: Instant) {
+        let bulk = context.packBulk
+        let float = context.packFloat
         bound = min(bound, bulk)
-        let limit = configuration.bulk + 10
-        let excess = m.highest - limit
+        let excess = m.highest - (context.bulk + 10)
         let calm = quiet.update(isFresh && excess <= 0, at: now)
-        if m.highest >= band.overVoltage - 30 {
+        if m.highest >= context.band.overVoltage - 30 {
             bound = min(bound, float)
         } else if excess > 0 {
             // Rounded up: more reduction, never less.
-            let reduction = (Int64(configuration.runnerGainTenths) * Int64(excess) + 9) / 10
+            let reduction = (Int64(context.runnerGainTenths) * Int64(excess) + 9) / 10
             bound = max(float, min(bound, Int32(clamping: Int64(m.sum) - reduction)))
         }
         if calm >= 60_000 {
