@@ -37,36 +37,38 @@ extension ControlConfiguration {
     public mutating func setVoltages(bulk: Millivolts?, float: Millivolts?, rebulk: Millivolts?) {
         let preset = ControlConfiguration(chemistry: chemistry)
         self.bulk = bulk ?? preset.bulk
-        self.float = float ?? min(preset.float, self.bulk - 20)
-        self.rebulk = rebulk ?? min(preset.rebulk, self.float - 50)
+        // Whatever was typed comes in here, before `problems()` has seen it: no arithmetic may trap.
+        self.float = float ?? min(preset.float, Int32(clamping: Int64(self.bulk) - 20))
+        self.rebulk = rebulk ?? min(preset.rebulk, Int32(clamping: Int64(self.float) - 50))
     }
 
     /// All checks of charge-control.md §2, failsafe.md §3 and amendments 18, 24 and 27. Empty = may be used.
     public func problems() -> ConfigurationProblems {
         var found = ConfigurationProblems(filler: ConfigurationProblem(.cells, 0, 0, 0))
         let table = ChemistryTable(chemistry)
-        func check(_ key: ConfigurationKey, _ value: Int32, _ low: Int32, _ high: Int32) {
-            if value < low || value > high { found.append(ConfigurationProblem(key, Int64(value), Int64(low), Int64(high))) }
+        // In 64 bits, so that bounds derived from absurd values do not overflow.
+        func check(_ key: ConfigurationKey, _ value: Int32, _ low: Int64, _ high: Int64) {
+            check(key, Int64(value), from: low, to: high)
         }
-        func check(_ key: ConfigurationKey, _ value: Milliseconds, from low: Milliseconds, to high: Milliseconds) {
+        func check(_ key: ConfigurationKey, _ value: Int64, from low: Int64, to high: Int64) {
             if value < low || value > high { found.append(ConfigurationProblem(key, value, low, high)) }
         }
-        check(.cells, cellsInSeries, 1, Int32(maximumCells))
-        check(.packs, Int32(packs.count), 1, Int32(maximumPacks))
+        check(.cells, cellsInSeries, 1, Int64(maximumCells))
+        check(.packs, Int32(packs.count), 1, Int64(maximumPacks))
 
-        check(.bulk, bulk, max(table.bulkLow, table.fullMinimum + 30), table.absoluteMaximum - 50)
-        check(.float, float, table.floatLow, bulk)
-        check(.rebulk, rebulk, table.rebulkLow, float - 20)
+        check(.bulk, bulk, Int64(max(table.bulkLow, table.fullMinimum + 30)), Int64(table.absoluteMaximum - 50))
+        check(.float, float, Int64(table.floatLow), Int64(bulk))
+        check(.rebulk, rebulk, Int64(table.rebulkLow), Int64(float) - 20)
         // Only values that are possible in themselves may go into the arithmetic of the taper.
         if found.isEmpty {
             let band = CellBand(self, table: table, overVoltage: nil, underVoltage: nil)
-            check(.taper, band.chargeZero, bulk + 1, table.absoluteMaximum)
+            check(.taper, band.chargeZero, Int64(bulk) + 1, Int64(table.absoluteMaximum))
         }
-        check(.dischargeZero, dischargeZeroFloor, table.dischargeZeroLow, table.dischargeZeroHigh)
-        if userDischargeVoltage != 0 { check(.userDischargeVoltage, userDischargeVoltage, table.dischargeZeroLow, rebulk) }
+        check(.dischargeZero, dischargeZeroFloor, Int64(table.dischargeZeroLow), Int64(table.dischargeZeroHigh))
+        if userDischargeVoltage != 0 { check(.userDischargeVoltage, userDischargeVoltage, Int64(table.dischargeZeroLow), Int64(rebulk)) }
 
         // Above Σ(BMS × margin) they are clamped and shown as clamped, not refused (amendment 27).
-        let most = Int32(maximumPacks) * AcceptanceRules.currentMaximum
+        let most = Int64(maximumPacks) * Int64(AcceptanceRules.currentMaximum)
         check(.userCharge, userCharge, 0, most)
         check(.userDischarge, userDischarge, 0, most)
         check(.chargeRate, chargeRateMaximum, 50, 1000)
@@ -74,9 +76,9 @@ extension ControlConfiguration {
         check(.rebulkSoC, rebulkSoC, 4000, 9800)
         check(.fullEveryDays, fullEveryDays, 0, 90)
         check(.absorbMaximum, absorbMaximum, from: 5 * 60_000, to: 240 * 60_000)
-        check(.inverterOffset, inverterOffset, 0, 500 * min(max(cellsInSeries, 1), Int32(maximumCells)) / 16)
-        check(.coldZero, coldZero, table.coldZeroLow, 200)
-        check(.coldReallow, coldReallow, min(coldZero, 200) + 30, 300)
+        check(.inverterOffset, inverterOffset, 0, 500 * Int64(min(max(cellsInSeries, 1), Int32(maximumCells))) / 16)
+        check(.coldZero, coldZero, Int64(table.coldZeroLow), 200)
+        check(.coldReallow, coldReallow, Int64(min(coldZero, 200)) + 30, 300)
         check(.followGap, followGap, 100, 2000)
         check(.runnerGain, runnerGainTenths, 10, 40)
         if let socCeiling { check(.socCeiling, socCeiling, 4000, 10_000) }

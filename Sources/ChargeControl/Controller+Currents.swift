@@ -5,7 +5,8 @@ extension Controller {
     /// The lowest protective bound on CCL, with its reason.
     mutating func chargeProtection(at now: Instant) -> Reason {
         chargeListing.wholeBank()
-        var bounds = Bounds(bankLimit(charging: true, at: now))
+        chargeListing.isOn = listsLimiters
+        var bounds = Bounds(unbelieved ?? bankLimit(charging: true, at: now))
         let user = Reason(.userCurrent, bound: max(configuration.userCharge, 0), input: configuration.userCharge)
         chargeListing.consider(user, &bounds)
         considerBank(&bounds, charging: true)
@@ -16,7 +17,8 @@ extension Controller {
 
     mutating func dischargeProtection(at now: Instant) -> Reason {
         dischargeListing.wholeBank()
-        var bounds = Bounds(bankLimit(charging: false, at: now))
+        dischargeListing.isOn = listsLimiters
+        var bounds = Bounds(unbelieved ?? bankLimit(charging: false, at: now))
         let user = Reason(.userCurrent, bound: max(configuration.userDischarge, 0), input: configuration.userDischarge)
         dischargeListing.consider(user, &bounds)
         considerBank(&bounds, charging: false)
@@ -24,9 +26,19 @@ extension Controller {
         return bounds.least
     }
 
+    /// `explain`: a given pack whose snapshot is not believed is on the busbar all the same.
+    private var unbelieved: Reason? {
+        mutating get {
+            if unknownPack == 0 { return nil }
+            return Reason(.cellUnknown, bound: 0, place: CellPlace(pack: unknownPack, cell: 0))
+        }
+    }
+
     /// A pack that carries more than its limit although the bank keeps to its own (aggregation.md §5). In discharge only between
     /// several packs, and only while the bank obeys: a surge of the house is not answered with less (amendment 7).
     private mutating func correction(charging: Bool, at now: Instant) -> Reason? {
+        // It compares with what was told before; a lone snapshot has no before.
+        if isStateless { return nil }
         var worst: (limit: Milliamps, current: Milliamps, pack: UInt8)?
         for i in 0..<packCount where takesPart(i, charging) && views[i].stage == .fresh && views[i].measures.isCurrentKnown {
             let current = charging ? views[i].measures.current : -views[i].measures.current
@@ -79,9 +91,6 @@ extension Controller {
     }
 
     private mutating func considerBank(_ bounds: inout Bounds, charging: Bool) {
-        if unknownPack != 0 {
-            considerBank(Reason(.cellUnknown, bound: 0, place: CellPlace(pack: unknownPack, cell: 0)), &bounds, charging)
-        }
         if recentBoots >= 6 {
             // Six restarts in ten minutes: something is wrong that nobody has understood yet (failsafe.md §5.7).
             considerBank(Reason(.bootLoop, bound: bank.capacity / 5, input: recentBoots), &bounds, charging)
@@ -145,12 +154,14 @@ extension Controller {
         let before = (output.report.chargeCurrentLimit, output.report.dischargeCurrentLimit)
         var chargeBound = charge
         if !chargeEnable.isOn && charge.bound > 0 {
-            chargeBound = Reason(chargeObedience.withdraws ? .obedience : .enableDelay, bound: 0, input: bank.current)
+            let why: LimitRule = chargeObedience.withdraws ? .obedience : isPaused ? .command : isResting ? .phaseCurrent : .enableDelay
+            chargeBound = Reason(why, bound: 0, input: bank.current)
         }
         var dischargeBound = discharge
         if !dischargeEnable.isOn && discharge.bound > 0 {
             dischargeBound = dischargeVoltage.isBelow
-                ? Reason(.dischargeVoltage, bound: 0, input: bank.voltage) : Reason(.enableDelay, bound: 0)
+                ? Reason(.dischargeVoltage, bound: 0, input: bank.voltage)
+                : Reason(isCut ? .obedience : isDischargePaused ? .command : .enableDelay, bound: 0, input: bank.current)
         }
         chargeSlew.advance(
             protective: chargeBound.bound, planned: planned.bound, mayRise: mayRise, maximum: configuration.userCharge, at: now)

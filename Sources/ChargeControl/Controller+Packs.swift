@@ -108,14 +108,22 @@ extension Controller {
         dischargeListing.clear()
     }
 
-    /// The bounds of this pack are listed as what they mean for the bank.
+    /// The bounds of this pack are listed as what they mean for the bank. A pack that takes no part in a direction limits nothing
+    /// there, unless there is no other.
     private mutating func list(pack i: Int) {
         var charging: Int64 = 0
         var discharging: Int64 = 0
+        var takers = 0
+        var givers = 0
         for j in 0..<packCount {
+            if views[j].takesCharge { takers += 1 }
+            if views[j].givesCharge { givers += 1 }
             if views[j].takesCharge || j == i { charging += Int64(views[j].capacity ?? 0) }
             if views[j].givesCharge || j == i { discharging += Int64(views[j].capacity ?? 0) }
         }
+        let isJoining = views[i].membership == .joining
+        chargeListing.isOn = takers == 0 || views[i].takesCharge || isJoining && views[i].measures.chargeSwitch
+        dischargeListing.isOn = givers == 0 || views[i].givesCharge || isJoining && views[i].measures.dischargeSwitch
         let charge = share.share(i, capacity: views[i].capacity, total: charging, charging: true)
         let discharge = share.share(i, capacity: views[i].capacity, total: discharging, charging: false)
         chargeListing.pack(share: charge.numerator, of: charge.denominator)

@@ -68,7 +68,7 @@ extension Controller {
 
     /// Requests to the inverter; none while charge is blocked (P20).
     mutating func updateRequests(isBlocked: Bool, at now: Instant) {
-        let mayCharge = !isBlocked && bank.isFresh && !isStateless
+        let mayCharge = !isBlocked && chargeEnable.isOn && bank.isFresh && !isStateless
         let force = configuration.forceChargeRequests && mayCharge
         force1.update(
             ForceCharge.first, soc: soc.fine, lowest: bank.lowest, dischargeZero: band.dischargeZero, isAllowed: force, at: now)

@@ -17,6 +17,7 @@ struct LimiterListing: Sendable, BitwiseCopyable {
         wholeBank()
     }
 
+    /// The following bounds are the bank's own.
     mutating func wholeBank() {
         numerator = 1
         denominator = 1

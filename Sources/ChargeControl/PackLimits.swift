@@ -95,11 +95,12 @@ extension PackView {
         }
         if !measures.dischargeSwitch { listing.consider(Reason(.switchOff, bound: 0, place: place), &bounds) }
         considerDischargeTemperature(base.bound, context, number: number, &bounds, &listing)
-        let byCell = dischargeByCell(base.bound, context)
-        listing.consider(Reason(.cellLow, bound: byCell, place: low, input: measures.lowest), &bounds)
+        // The latch first: of two zeros it is the one that also takes dis_en (amendment 10).
         if isEmptyLatched && !context.isStateless {
             listing.consider(Reason(.emptyLatch, bound: 0, place: low, input: measures.lowest), &bounds)
         }
+        let byCell = dischargeByCell(base.bound, context)
+        listing.consider(Reason(.cellLow, bound: byCell, place: low, input: measures.lowest), &bounds)
         if let limit = dynamic.discharge { listing.consider(Reason(.bmsDynamic, bound: limit, place: place, input: limit), &bounds) }
         listing.consider(mosfetLimit(base.bound, place: place), &bounds)
         return aged(bounds.least, context, place: place, listing: &listing)

@@ -525,6 +525,10 @@ struct PackTracker: Sendable, BitwiseCopyable {
             isReady = true
             wasChargeOn = measures.chargeSwitch
             wasDischargeOn = measures.dischargeSwitch
+        } else {
+            // Not believed, but there: it counts as LOST, with whatever its settings forbid.
+            if let stored = reading.settings { settings.update(stored, table: rules.table, at: now) }
+            membership = .lost
         }
         return verdict
     }
