@@ -108,13 +108,14 @@ if Context.environment["PACKBRIDGE_SERVICES"] == "1" && !embedded {
     ]
     package.targets += [
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         .target(name: "CServices", linkerSettings: [.linkedLibrary("crypt")]),
         // The page itself, inside the binary: Sources/Services/Web by way of `#embed`, so that there is no step to forget.
         .target(name: "WebFiles"),
         .target(
             name: "Services",
             dependencies: [
-                "BridgeEngine", "LinkClient", "LinuxIO", "CServices", "CZlib", "WebFiles",
+                "BridgeEngine", "LinkClient", "LinuxIO", "CMosquitto", "CServices", "CZlib", "WebFiles",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
@@ -139,6 +140,8 @@ if Context.environment["PACKBRIDGE_SERVICES"] == "1" && !embedded {
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .executableTarget(name: "packbridge-serve-bench", dependencies: ["Services", "ServicesTesting"]),
+        .testTarget(
+            name: "MQTTTests", dependencies: ["Services", .product(name: "Logging", package: "swift-log")]),
         .testTarget(
             name: "ServicesTests",
             dependencies: [

@@ -30,6 +30,13 @@ public struct ServeApplication: Sendable {
         if !configuration.notifications.webhooks.isEmpty {
             services.append(WebhookNotifier(configuration, hub: hub, logger: logger, clock: clock))
         }
+        if let mqtt = configuration.mqtt {
+            services.append(
+                MQTTPublisher(
+                    mqtt, name: configuration.name, version: StatusSource.version, logger: logger, clock: clock,
+                    subscribe: { await hub.subscribe().news },
+                    execute: { (request, by) async throws(CommandProblem) in try await hub.execute(request, by: by) }))
+        }
         services.append(
             WebServer(configuration, hub: hub, recorder: recorder, log: log, logger: logger, clock: clock, onRunning: onRunning))
         services.append(StreamEnder(hub: hub))

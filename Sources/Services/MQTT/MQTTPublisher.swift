@@ -7,14 +7,16 @@ import ServiceLifecycle
 /// A broker that is slow, hung or gone costs nothing but the telemetry of that time: nothing is queued, and after a reconnect
 /// discovery and state are published anew.
 public actor MQTTPublisher: Service {
+    /// Asks the hub for its news, of the kind that loses the oldest when it is slow.
+    public typealias Subscribe = @Sendable () async -> AsyncStream<HubNews>
     /// Gives an order to the control process.
     public typealias Execute = @Sendable (CommandRequest, _ by: String) async throws(CommandProblem) -> CommandResult
 
-    private let client: MosquittoClient
+    private var client: MosquittoClient?
     private let configuration: ServeConfiguration.MQTT
     private let topics: MQTTTopics
     private let discovery: HomeAssistantDiscovery
-    private let hubNews: AsyncStream<HubNews>
+    private let subscribe: Subscribe
     private let execute: Execute
     private let logger: Logger
     private let clock: WallClock
@@ -60,39 +62,34 @@ public actor MQTTPublisher: Service {
         var time_ms: Int64
     }
 
-    /// - Parameter news: from `Hub.subscribe()`, of the kind that loses the oldest when it is slow.
     public init(
-        _ configuration: ServeConfiguration.MQTT, name: String, version: String, news: AsyncStream<HubNews>, logger: Logger,
-        clock: @escaping WallClock = systemClock, execute: @escaping Execute
-    ) throws(MQTTProblem) {
-        let topics = MQTTTopics(base: configuration.topic)
+        _ configuration: ServeConfiguration.MQTT, name: String, version: String, logger: Logger,
+        clock: @escaping WallClock = systemClock, subscribe: @escaping Subscribe, execute: @escaping Execute
+    ) {
         self.configuration = configuration
-        self.topics = topics
-        self.hubNews = news
+        self.subscribe = subscribe
         self.execute = execute
         self.logger = logger
         self.clock = clock
+        topics = MQTTTopics(base: configuration.topic)
         discovery = HomeAssistantDiscovery(configuration: configuration, name: name, version: version)
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        var subscriptions: [String] = []
-        if configuration.discovery != .none {
-            subscriptions = ["\(configuration.discoveryTopic)/status", discovery.ownTopics]
-        }
-        if configuration.commands { subscriptions += [topics.orders, topics.minutesToSet] }
-        client = try MosquittoClient(
-            configuration, will: .init(topic: topics.status, payload: "offline"), subscriptions: subscriptions)
     }
 
-    /// Why the broker is not reached; nil while it is.
-    public nonisolated var problem: String? { client.problem }
-
+    /// - Throws: `MQTTProblem` at once when the configuration cannot be used; an unreachable broker is no error.
     public func run() async throws {
+        var filters: [String] = []
+        if configuration.discovery != .none { filters += ["\(configuration.discoveryTopic)/status", discovery.ownTopics] }
+        if configuration.commands { filters += [topics.orders, topics.minutesToSet] }
+        let client = try MosquittoClient(
+            configuration, will: .init(topic: topics.status, payload: "offline"), subscriptions: filters)
+        self.client = client
         client.start()
-        let hubNews = hubNews, news = client.news
+        let hubNews = await subscribe()
         await cancelWhenGracefulShutdown {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { for await one in hubNews { await self.take(one) } }
-                group.addTask { for await one in news { await self.take(one) } }
+                group.addTask { for await one in client.news { await self.take(one) } }
                 group.addTask {
                     while !Task.isCancelled {
                         try? await Task.sleep(for: .seconds(1))
@@ -106,6 +103,12 @@ public actor MQTTPublisher: Service {
         }
         client.publish(topics.status, "offline".utf8, isRetained: true)
         client.stop()
+    }
+
+    /// Connected, and the broker takes what it is sent.
+    private var isReady: Bool {
+        guard let client else { return false }
+        return client.isConnected && !client.isBacklogged
     }
 
     // MARK: From the hub
@@ -134,7 +137,7 @@ public actor MQTTPublisher: Service {
     }
 
     private func publish(_ document: SnapshotDocument) {
-        guard client.isConnected, !client.isBacklogged else {
+        guard isReady else {
             skipped += 1
             return
         }
@@ -146,10 +149,10 @@ public actor MQTTPublisher: Service {
         var bank = document
         bank.packs = []
         for index in bank.inverters.indices { bank.inverters[index].frames = [] }
-        client.publish(topics.bank, encode(bank), isRetained: true)
+        client?.publish(topics.bank, encode(bank), isRetained: true)
         for pack in document.packs {
-            client.publish(topics.packStatus(pack.number), status(pack.stage != "lost"), isRetained: true)
-            client.publish(topics.pack(pack.number), encode(pack), isRetained: true)
+            client?.publish(topics.packStatus(pack.number), status(pack.stage != "lost"), isRetained: true)
+            client?.publish(topics.pack(pack.number), encode(pack), isRetained: true)
         }
         publishedAt = clock()
     }
@@ -159,11 +162,11 @@ public actor MQTTPublisher: Service {
         let messages = discovery.messages(for: document)
         let present = Set(messages.map(\.topic))
         for topic in discoveryTopics.union(foundTopics).subtracting(present) {
-            client.publish(topic, [], isRetained: true)
+            client?.publish(topic, [], isRetained: true)
         }
         foundTopics = []
         discoveryTopics = present
-        for message in messages { client.publish(message.topic, message.payload, isRetained: true) }
+        for message in messages { client?.publish(message.topic, message.payload, isRetained: true) }
     }
 
     /// A retained discovery message that is already there when the connection begins.
@@ -171,7 +174,7 @@ public actor MQTTPublisher: Service {
         if announced == nil {
             if foundTopics.count < Self.mostFoundTopics { foundTopics.insert(topic) }
         } else if !discoveryTopics.contains(topic) {
-            client.publish(topic, [], isRetained: true)
+            client?.publish(topic, [], isRetained: true)
         }
     }
 
@@ -181,17 +184,17 @@ public actor MQTTPublisher: Service {
     /// `offline` as soon as the control process is no longer heard: every value is old from then on.
     private func publishLink(_ health: SnapshotDocument.Health) {
         let isGood = health.link == .ok || health.link == .degraded
-        guard isGood != linkIsGood, client.isConnected else { return }
+        guard isGood != linkIsGood, isReady else { return }
         linkIsGood = isGood
-        client.publish(topics.control, status(isGood), isRetained: true)
+        client?.publish(topics.control, status(isGood), isRetained: true)
     }
 
     private func publish(_ event: EventDocument) {
-        guard client.isConnected, !client.isBacklogged else {
+        guard isReady else {
             skipped += 1
             return
         }
-        client.publish(topics.event, encode(EventMessage(event)), isRetained: false)
+        client?.publish(topics.event, encode(EventMessage(event)), isRetained: false)
     }
 
     /// An event as Home Assistant's `event` platform wants it: with its type.
@@ -253,7 +256,7 @@ public actor MQTTPublisher: Service {
         lastProblem = nil
         announced = nil
         linkIsGood = nil
-        client.publish(topics.status, "online".utf8, isRetained: true)
+        client?.publish(topics.status, "online".utf8, isRetained: true)
         if configuration.commands { publishMinutes() }
         if let latest {
             publishLink(latest.health)
@@ -262,7 +265,7 @@ public actor MQTTPublisher: Service {
     }
 
     private func publishMinutes() {
-        client.publish(topics.minutes, String(minutes).utf8, isRetained: true)
+        client?.publish(topics.minutes, String(minutes).utf8, isRetained: true)
     }
 
     private func obey(_ name: String, _ payload: [UInt8]) async {
@@ -277,14 +280,14 @@ public actor MQTTPublisher: Service {
             result.text = error.text
             logger.warning("mqtt: order \(result.order): \(error.text)")
         }
-        client.publish(topics.result, encode(result), isRetained: true)
+        client?.publish(topics.result, encode(result), isRetained: true)
         // The state that Home Assistant shows must follow at once, also when it has to go back.
         urgency = nil
         if let latest { publish(latest) }
     }
 
     private func noteProblem() {
-        guard let problem = client.problem, problem != lastProblem else { return }
+        guard let problem = client?.problem, problem != lastProblem else { return }
         lastProblem = problem
         logger.warning("mqtt: \(problem)")
     }

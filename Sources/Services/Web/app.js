@@ -3,7 +3,7 @@
 import { showBus } from './bus.js';
 import { buildControl, showControl, startControl } from './control.js';
 import { loadEvents, startEvents, takeEvent } from './events.js';
-import { buildHistory, isHistoryBuilt, startHistory } from './history.js';
+import { buildHistory, historyBegan, isHistoryBuilt, startHistory } from './history.js';
 import { showOverview } from './overview.js';
 import { showPacks } from './packs.js';
 import { ask, session, Stream, whoAmI } from './server.js';
@@ -93,6 +93,7 @@ const preferences = { onLanguage: language, onTheme: theme };
 async function showFoot() {
   try {
     const status = await ask('status'), { history } = status;
+    historyBegan(history.oldest_ms);
     put($('foot'), text('foot', { version: status.version, database: history.enabled ? text('footHistory', { size: Math.ceil(history.size_bytes / 1e6), most: Math.round(history.maximum_bytes / 1e6) }) : text('footNoHistory') }));
   } catch { /* the banner says that the server is away */ }
 }
@@ -126,9 +127,7 @@ function begin() {
   $('logout').hidden = !session.login_needed;
   stream.open();
   loadEvents();
-  showFoot();
-  // After the first values are on the screen.
-  setTimeout(buildHistory, 300);
+  showFoot().then(buildHistory);
 }
 
 /// Marks the section that is being read in the navigation.

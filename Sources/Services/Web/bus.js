@@ -38,17 +38,25 @@ function frameRow(port, frame) {
   return make('tr', {},
     make('td', { class: 'mono' }, `0x${frame.id}`),
     make('td', { class: 'mono' }, ...bytes.flatMap((byte, i) => [make('span', { class: byte === old[i] ? null : 'changed' }, byte), ' '])),
-    make('td', {}, frame.signals.length ? make('p', { class: 'signals' }, ...frame.signals.map(signal)) : make('span', { class: 'note' }, ascii(bytes))));
+    make('td', {}, frame.signals.length ? make('p', { class: 'signals' }, ...signals(frame)) : make('span', { class: 'note' }, ascii(bytes))));
+}
+
+/// Bits that complain. Those that are clear are only counted: what matters is what the inverter is warned of.
+const FLAG = /^(Prot|Alarm|Warn|Fault|Err)/;
+
+function signals(frame) {
+  const clear = frame.signals.filter(({ name, value }) => FLAG.test(name) && value === '0').length;
+  const shown = frame.signals.filter(({ name, value }) => !FLAG.test(name) || value !== '0').map(signal);
+  return clear ? [...shown, make('span', {}, text('bus.clear', { count: clear }))] : shown;
 }
 
 function signal({ name, value }) {
-  const isFlag = /(Alarm|Warning|Protection|Over|Under|Fault|Error)/.test(name) && value !== '0';
-  return make('span', { class: isFlag ? 'set' : null }, words(name), make('b', {}, value));
+  return make('span', { class: FLAG.test(name) ? 'set' : null }, words(name), make('b', {}, value));
 }
 
 /// "ChargeVoltageLimit" → "Charge voltage limit".
 function words(name) {
-  const spaced = name.replace(/([a-z])([A-Z])/g, '$1 $2').replace(/([A-Z]+)([A-Z][a-z])/g, '$1 $2');
+  const spaced = name.replaceAll('_', ' ').replace(/([a-z])([A-Z])/g, '$1 $2').replace(/([A-Z]+)([A-Z][a-z])/g, '$1 $2');
   return spaced[0] + spaced.slice(1).replace(/\b[A-Z](?=[a-z])/g, (letter) => letter.toLowerCase());
 }
 

@@ -1,6 +1,6 @@
 // What happened, newest first, and how long each reason has limited the bank.
 
-import { named, place, reason } from './sentences.js';
+import { named, place, reason, UNLIMITED } from './sentences.js';
 import { ask } from './server.js';
 import { dayAndClock, duration, has, make, text } from './text.js';
 
@@ -11,9 +11,14 @@ const LIMIT_WORDS = { charge_voltage: 'cvl', charge_current: 'ccl', discharge_cu
 let events = [];
 let severity = 'info';
 let isAtEnd = false;
+/// The next page begins below this number.
+let lowest;
+
+/// That nothing but the owner's own setting binds is the normal state, not an event.
+const isWorthwhile = (event) => event.kind !== 'limit' || !UNLIMITED.has(event.name);
 
 export function startEvents() {
-  $('event-more').addEventListener('click', () => load(events.at(-1)?.id));
+  $('event-more').addEventListener('click', () => load(lowest));
   buildFilter();
 }
 
@@ -31,8 +36,10 @@ async function load(before) {
   const query = new URLSearchParams({ limit: PAGE, severity, ...(before && { before }) });
   try {
     const answer = await ask(`events?${query}`);
-    events = before ? [...events, ...answer.events] : answer.events;
+    const worthwhile = answer.events.filter(isWorthwhile);
+    events = before ? [...events, ...worthwhile] : worthwhile;
     isAtEnd = answer.events.length < PAGE;
+    lowest = answer.events.at(-1)?.id;
     show();
   } catch (error) {
     $('event-list').replaceChildren(make('li', { class: 'empty' }, error.message));
@@ -43,7 +50,7 @@ async function load(before) {
 export function takeEvent(event) {
   const known = events.findIndex((candidate) => candidate.id === event.id);
   if (known >= 0) events[known] = event;
-  else if (severity === 'info' || event.severity !== 'info') events.unshift(event);
+  else if (isWorthwhile(event) && (severity === 'info' || event.severity !== 'info')) events.unshift(event);
   show();
 }
 
@@ -69,7 +76,7 @@ function sentence(event) {
     const words = named(event, event.kind), where = place(event);
     return where ? text('alarm.at', { alarm: words, place: where }) : words;
   }
-  return event.text;
+  return event.text.charAt(0).toUpperCase() + event.text.slice(1);
 }
 
 /// An event keeps no input value, so the short form: which rule, where.
@@ -82,7 +89,8 @@ function limitedBy({ name, rule = name, pack, cell, text: words }) {
 async function showLimited() {
   const box = $('limited');
   try {
-    const { limited } = await ask('statistics?days=1');
+    const { limited: all } = await ask('statistics?days=1');
+    const limited = all.filter((entry) => !UNLIMITED.has(entry.rule));
     const longest = limited[0]?.seconds ?? 1;
     box.replaceChildren(...limited.length ? limited.slice(0, 9).map((entry) => {
       const bar = make('i');

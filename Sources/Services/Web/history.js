@@ -8,6 +8,8 @@ const $ = (id) => document.getElementById(id);
 const SPANS = { hour: 3600, day: 86400, week: 7 * 86400, month: 31 * 86400, year: 366 * 86400 };
 /// A shorter piece of time than this holds less than three samples.
 const SHORTEST = 30;
+/// A history shorter than this is shown by the hour at first, seconds.
+const YOUNG = 3 * 3600;
 /// While the end of the view is "now", it is read again this often, in ms.
 const REFRESH = { hour: 10_000, day: 30_000, week: 120_000, month: 600_000, year: 600_000 };
 
@@ -48,6 +50,12 @@ export function buildHistory() {
   stack = new ChartStack($('charts'), specs(), zoom);
   $('charts').querySelector('.chart').classList.add('first');
   loadHistory();
+}
+
+/// A young history begins with the hour: two minutes of data on the axis of a day are no picture.
+export function historyBegan(oldest) {
+  if (stack || !oldest || Date.now() / 1000 - oldest / 1000 > YOUNG) return;
+  view.range = 'hour';
 }
 
 export const isHistoryBuilt = () => stack !== undefined;

@@ -62,7 +62,8 @@ function rows(pack) {
     row(text('pack.charge'), ...limit(pack.charge_limit, pack.charge_switch)),
     row(text('pack.discharge'), ...limit(pack.discharge_limit, pack.discharge_switch)),
     row(text('pack.temperatures'), make('span', { class: 'temps' }, ...temperatures)),
-    row(text('pack.capacity'), text('pack.capacityText', { remaining: number(ah(pack.remaining_mAh)), full: number(ah(pack.full_mAh)), cycles: number(pack.cycles), soh: number(pack.soh_cpct === undefined ? undefined : pack.soh_cpct / 100) })),
+    row(text('pack.capacity'), text('pack.capacityText', { remaining: number(ah(pack.remaining_mAh)), full: number(ah(pack.full_mAh)), cycles: number(pack.cycles) }),
+      pack.soh_cpct === undefined ? '' : `, ${text('pack.health', { soh: number(pack.soh_cpct / 100) })}`),
   ];
 }
 
