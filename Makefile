@@ -37,11 +37,22 @@ embedded-check: ## the core builds for riscv32 in Embedded Swift and links witho
 	scripts/embedded-check
 
 .PHONY: verify
-verify: release ## everything that needs heavy peers: real SocketCAN with its error states in a throw-away Linux
+verify: release verify-serve ## everything that needs heavy peers: those of verify-serve, real SocketCAN in a throw-away Linux
 	scripts/bootstrap verify
 	swift build --build-tests
 	NO_COLOR=1 scripts/run-in-vm .build/debug/packbridgePackageTests.xctest --testing-library swift-testing --filter SocketCANPortTests
 	scripts/run-in-vm $(PYTHON) Tests/vm/real_socketcan.py $(RELEASE)/release
+
+# With the web server and the database, apart from the build of the rest.
+SERVICES := .build-services
+
+.PHONY: verify-serve
+verify-serve: ## what people see: a real Chromium, a real mosquitto and a real Home Assistant
+	scripts/bootstrap serve verify
+	PACKBRIDGE_SERVICES=1 swift build --scratch-path $(SERVICES)
+	$(PYTHON) Tests/peers/browser.py
+	$(PYTHON) Tests/peers/mosquitto.py $(SERVICES)/debug
+	$(PYTHON) Tests/peers/home_assistant.py $(SERVICES)/debug "$$(scripts/home-assistant)"
 
 .PHONY: bench
 bench: ## measure; one tab-separated line per figure: name, value, unit, target, ok or short

@@ -193,7 +193,7 @@ class World:
                 energy_charged_Wh=1_843_210 + int(now - self.started), energy_discharged_Wh=1_765_430, protections=[], alarms=[], stage="lost" if lost else "fresh"),
             limits=dict(
                 charge_voltage=dict(mV=cvl, reason=cvl_why), discharge_voltage=dict(mV=46_400),
-                charge_current=dict(mA=ccl, enabled=not cold, reason=ccl_why), discharge_current=dict(mA=dcl, enabled=True, reason=dcl_why), requests=[]),
+                charge_current=dict(mA=ccl, configured_mA=USER_CHARGE, enabled=not cold, reason=ccl_why), discharge_current=dict(mA=dcl, configured_mA=USER_DISCHARGE, enabled=True, reason=dcl_why), requests=[]),
             phase=dict(name=phase, remembered=remembered, since_ms=now_ms - 1_320_000, waiting=waiting),
             warnings=warnings, packs=packs,
             bms_ports=[dict(number=p["number"], protocol="jk4_e57", open=True, bytes=14_205_331, snapshots=48_190 + self.snapshot, timeouts=3 if p["stage"] == "fresh" else 77,

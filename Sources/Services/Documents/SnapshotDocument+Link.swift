@@ -13,6 +13,8 @@ struct SnapshotContext: Sendable {
     var averageCurrent: Int64 = 0
     var lostMessages: UInt64 = 0
     var interval: Int64?
+    var configuredCharge: Int32?
+    var configuredDischarge: Int32?
     var chargeVoltageSince: Int64?
     var chargeCurrentSince: Int64?
     var dischargeCurrentSince: Int64?
@@ -110,10 +112,10 @@ extension SnapshotDocument.Limits {
                 mV: report.chargeVoltageLimit, reason: .init(bank.voltageReason, since: context.chargeVoltageSince)),
             discharge_voltage: .init(mV: report.dischargeVoltageLimit),
             charge_current: .init(
-                mA: report.chargeCurrentLimit, enabled: report.chargeEnabled,
+                mA: report.chargeCurrentLimit, configured_mA: context.configuredCharge, enabled: report.chargeEnabled,
                 reason: .init(bank.chargeReason, since: context.chargeCurrentSince)),
             discharge_current: .init(
-                mA: report.dischargeCurrentLimit, enabled: report.dischargeEnabled,
+                mA: report.dischargeCurrentLimit, configured_mA: context.configuredDischarge, enabled: report.dischargeEnabled,
                 reason: .init(bank.dischargeReason, since: context.dischargeCurrentSince)),
             requests: table.filter { report.requests.contains($0.0) }.map(\.1))
     }

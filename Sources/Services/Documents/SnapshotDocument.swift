@@ -119,6 +119,8 @@ public struct SnapshotDocument: Codable, Equatable, Sendable {
 
     public struct CurrentLimit: Codable, Equatable, Sendable {
         public var mA: Int32
+        /// What the owner allows; absent until the control process has told its configuration.
+        public var configured_mA: Int32?
         public var enabled: Bool
         public var reason: LimitReason
     }

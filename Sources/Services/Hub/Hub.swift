@@ -161,9 +161,16 @@ public actor Hub: Service {
         switch news {
         case .snapshot(let snapshot): take(snapshot)
         case .event(let event): take(event)
-        case .configuration(let image): configurationImage = image
+        case .configuration(let image): takeConfiguration(image)
         case .commandReply: break
         }
+    }
+
+    private func takeConfiguration(_ image: [UInt8]) {
+        configurationImage = image
+        let control = try? BridgeConfiguration(image: image.span).control
+        context.configuredCharge = control?.userCharge
+        context.configuredDischarge = control?.userDischarge
     }
 
     private func take(_ snapshot: BridgeSnapshot) {

@@ -24,8 +24,8 @@ const SENSOR_RULES = new Set(['cold', 'cold_latch', 'hot', 'mosfet_hot', 'mosfet
 export const UNLIMITED = new Set(['none', 'user_voltage', 'user_current', 'phase_voltage']);
 
 function cellVolts(mV) { return volts(mV, 3); }
-function millivolts(mV) { return `${number(mV)} mV`; }
-function percent(hundredths) { return `${number(hundredths / 100, 1)} %`; }
+function millivolts(mV) { return `${number(mV)}\u00a0mV`; }
+function percent(hundredths) { return `${number(hundredths / 100, 1)}\u00a0%`; }
 function age(ms) { return duration(ms / 1000); }
 
 /// "Pack 2, cell 7"; empty for the whole bank.

@@ -36,9 +36,9 @@ export function number(value, digits = 0) {
 }
 
 export const signed = (value, digits) => (value > 0 ? '+' : '') + number(value, digits);
-export const volts = (mV, digits = 1) => `${number(mV === null || mV === undefined ? null : mV / 1000, digits)} V`;
-export const amps = (mA, digits = 1) => `${number(mA === null || mA === undefined ? null : mA / 1000, digits)} A`;
-export const degrees = (tenths) => `${number(tenths === null || tenths === undefined ? null : tenths / 10, 1)} °C`;
+export const volts = (mV, digits = 1) => `${number(mV === null || mV === undefined ? null : mV / 1000, digits)}\u00a0V`;
+export const amps = (mA, digits = 1) => `${number(mA === null || mA === undefined ? null : mA / 1000, digits)}\u00a0A`;
+export const degrees = (tenths) => `${number(tenths === null || tenths === undefined ? null : tenths / 10, 1)}\u00a0°C`;
 
 /// Power in W below 1 kW, else in kW.
 export function power(watts) {
@@ -49,16 +49,16 @@ export function power(watts) {
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return '–';
   const s = Math.max(0, Math.round(seconds));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return s < 600 && s % 60 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${Math.round(s / 60)} min`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${String(Math.floor(s % 3600 / 60)).padStart(2, '0')} min`;
-  return `${Math.floor(s / 86400)} d ${Math.floor(s % 86400 / 3600)} h`;
+  if (s < 60) return `${s}\u00a0s`;
+  if (s < 3600) return s < 600 && s % 60 ? `${Math.floor(s / 60)}\u00a0min ${s % 60}\u00a0s` : `${Math.round(s / 60)}\u00a0min`;
+  if (s < 86400) return `${Math.floor(s / 3600)}\u00a0h ${String(Math.floor(s % 3600 / 60)).padStart(2, '0')}\u00a0min`;
+  return `${Math.floor(s / 86400)}\u00a0d ${Math.floor(s % 86400 / 3600)}\u00a0h`;
 }
 
 /// The age of something, from milliseconds; below a second "now" is enough.
 export function age(milliseconds) {
   if (milliseconds === null || milliseconds === undefined || milliseconds < 0) return text('age.never');
-  return milliseconds < 9950 ? `${number(milliseconds / 1000, 1)} s` : duration(milliseconds / 1000);
+  return milliseconds < 9950 ? `${number(milliseconds / 1000, 1)}\u00a0s` : duration(milliseconds / 1000);
 }
 
 export function clock(seconds, step = 60) {
