@@ -28,7 +28,9 @@ import Testing
     }
 
     /// unique id → entity, in either form.
-    private func entities(_ form: ServeConfiguration.MQTT.Discovery, commands: Bool = true) throws -> [String: [String: Any]] {
+    private func entities(_ form: ServeConfiguration.MQTT.Discovery, commands: Bool = true) throws -> [String: [String:
+        Any]]
+    {
         var found: [String: [String: Any]] = [:]
         for message in discovery(form, commands: commands).messages(for: document) {
             let content = try object(message.payload)
@@ -85,9 +87,12 @@ import Testing
         let packs = try #require(json["packs"] as? [[String: Any]])
         var checked = 0
         for (id, entity) in try entities(.entity) {
-            guard let template = entity["value_template"] as? String, entity["state_topic"] as? String != "packbridge/command/result"
+            guard let template = entity["value_template"] as? String,
+                entity["state_topic"] as? String != "packbridge/command/result"
             else { continue }
-            let pack = id.split(separator: "_").dropFirst().first.flatMap { $0.hasPrefix("pack") ? Int($0.dropFirst(4)) : nil }
+            let pack = id.split(separator: "_").dropFirst().first.flatMap {
+                $0.hasPrefix("pack") ? Int($0.dropFirst(4)) : nil
+            }
             let topic = try #require(entity["state_topic"] as? String)
             if let pack, !topic.hasSuffix("/status") { #expect(topic == "packbridge/pack/\(pack)") }
             let source: Any = pack.map { packs[$0 - 1] as Any } ?? bank
@@ -127,7 +132,10 @@ import Testing
             return Set(list.compactMap { $0["topic"] })
         }
         #expect(try topics("packbridge_voltage") == ["packbridge/status", "packbridge/control"])
-        #expect(try topics("packbridge_pack1_cell_07") == ["packbridge/status", "packbridge/control", "packbridge/pack/1/status"])
+        #expect(
+            try topics("packbridge_pack1_cell_07") == [
+                "packbridge/status", "packbridge/control", "packbridge/pack/1/status",
+            ])
         // What tells that they are gone must not be gone with them.
         #expect(try topics("packbridge_control_link") == ["packbridge/status"])
         #expect(try topics("packbridge_pack1_connected") == ["packbridge/status"])

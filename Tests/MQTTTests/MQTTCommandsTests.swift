@@ -12,13 +12,18 @@ import Testing
         ("pause_discharge", "{\"minutes\": 30}", CommandRequest(order: "pause_discharge", time_to_live_s: 1800)),
         ("charge_cap", "20", CommandRequest(order: "charge_cap", value: 20_000, time_to_live_s: 600)),
         ("charge_cap", " 20.5 ", CommandRequest(order: "charge_cap", value: 20_500, time_to_live_s: 600)),
-        ("discharge_cap", "{\"value\": 7, \"minutes\": 1}", CommandRequest(order: "discharge_cap", value: 7000, time_to_live_s: 60)),
+        (
+            "discharge_cap", "{\"value\": 7, \"minutes\": 1}",
+            CommandRequest(order: "discharge_cap", value: 7000, time_to_live_s: 60)
+        ),
         ("soc_ceiling", "80", CommandRequest(order: "soc_ceiling", value: 8000, time_to_live_s: 600)),
         ("full_now", "PRESS", CommandRequest(order: "full_now")),
         ("resume", "PRESS", CommandRequest(order: "resume")),
         ("acknowledge", "2", CommandRequest(order: "acknowledge", value: 2)),
     ])
-    func `a payload becomes the order that its topic names`(name: String, payload: String, expected: CommandRequest) throws {
+    func `a payload becomes the order that its topic names`(name: String, payload: String, expected: CommandRequest)
+        throws
+    {
         #expect(try request(name, payload) == expected)
     }
 
@@ -37,7 +42,8 @@ import Testing
 
     @Test(arguments: [
         ("raise_limit", "20"), ("charge_cap", ""), ("charge_cap", "a lot"), ("charge_cap", "-1"), ("charge_cap", "nan"),
-        ("charge_cap", "1e300"), ("charge_cap", "inf"), ("charge_cap", "{\"minutes\": 5}"), ("charge_cap", "{\"value\": \"20\"}"),
+        ("charge_cap", "1e300"), ("charge_cap", "inf"), ("charge_cap", "{\"minutes\": 5}"),
+        ("charge_cap", "{\"value\": \"20\"}"),
         ("charge_cap", "{\"value\": 20"), ("charge_cap", "{\"value\": 20, \"minutes\": 0}"),
         ("charge_cap", "{\"value\": 20, \"minutes\": 43201}"), ("pause_charge", "maybe"), ("pause_charge", "{}x"),
     ])
@@ -51,7 +57,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [("10", 10), ("43200", 43_200), ("0", nil), ("43201", nil), ("-5", nil), ("nan", nil), ("", nil), ("ten", nil)])
+    @Test(arguments: [
+        ("10", 10), ("43200", 43_200), ("0", nil), ("43201", nil), ("-5", nil), ("nan", nil), ("", nil), ("ten", nil),
+    ])
     func `only a duration in range is taken over`(payload: String, minutes: Int32?) {
         #expect(MQTTCommands.chosenMinutes(Array(payload.utf8)) == minutes)
     }

@@ -74,14 +74,16 @@ struct HomeAssistantDiscovery: Sendable {
         var messages: [Message] = []
         func announce(_ platform: String, _ key: String, _ value: some Encodable) {
             messages.append(
-                Message(topic: "\(configuration.discoveryTopic)/\(platform)/\(root)/\(key)/config", payload: bytes(value)))
+                Message(
+                    topic: "\(configuration.discoveryTopic)/\(platform)/\(root)/\(key)/config", payload: bytes(value)))
         }
         for device in devices(document) {
             switch configuration.discovery {
             case .device:
                 let components = Dictionary(uniqueKeysWithValues: device.entities.map { ($0.key, $0) })
                 announce(
-                    "device", device.key, DeviceMessage(device: device.description, origin: origin, components: components))
+                    "device", device.key,
+                    DeviceMessage(device: device.description, origin: origin, components: components))
             case .entity:
                 for var entity in device.entities {
                     entity.device = device.description

@@ -51,7 +51,8 @@ struct HomeAssistantEntity: Encodable, Equatable, Sendable {
     private enum CodingKeys: String, CodingKey {
         case platform, name, unique_id, default_entity_id, device_class, unit_of_measurement, state_class
         case suggested_display_precision, entity_category, icon, options, state_topic, value_template
-        case json_attributes_topic, json_attributes_template, expire_after, availability, availability_mode, command_topic
+        case json_attributes_topic, json_attributes_template, expire_after, availability, availability_mode,
+            command_topic
         case payload_press, payload_on, payload_off, min, max, step, mode, event_types, device, origin
     }
 }

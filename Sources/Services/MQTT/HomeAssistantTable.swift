@@ -25,15 +25,22 @@ struct HomeAssistantTable: Sendable {
             value("highest_cell", "Highest cell", .cellVoltage, "bank.highest_cell.mV", isOptional: true),
             value("lowest_cell", "Lowest cell", .cellVoltage, "bank.lowest_cell.mV", isOptional: true),
             value("cell_delta", "Cell delta", .voltageDifference, "bank.cell_delta_mV", isOptional: true),
-            value("highest_temperature", "Highest temperature", .temperature, "bank.highest_temperature.dC", isOptional: true),
-            value("lowest_temperature", "Lowest temperature", .temperature, "bank.lowest_temperature.dC", isOptional: true),
+            value(
+                "highest_temperature", "Highest temperature", .temperature, "bank.highest_temperature.dC",
+                isOptional: true),
+            value(
+                "lowest_temperature", "Lowest temperature", .temperature, "bank.lowest_temperature.dC", isOptional: true
+            ),
             value("charge_voltage_limit", "Charge voltage limit", .packVoltage, "limits.charge_voltage.mV"),
             value("discharge_voltage_limit", "Discharge voltage limit", .packVoltage, "limits.discharge_voltage.mV"),
             value("charge_current_limit", "Charge current limit", .current, "limits.charge_current.mA"),
             value("discharge_current_limit", "Discharge current limit", .current, "limits.discharge_current.mA"),
-            value("charge_voltage_reason", "Charge voltage reason", .text, "limits.charge_voltage.reason.text", isOptional: true),
+            value(
+                "charge_voltage_reason", "Charge voltage reason", .text, "limits.charge_voltage.reason.text",
+                isOptional: true),
             value("charge_current_reason", "Charge current reason", .text, "limits.charge_current.reason.text"),
-            value("discharge_current_reason", "Discharge current reason", .text, "limits.discharge_current.reason.text"),
+            value(
+                "discharge_current_reason", "Discharge current reason", .text, "limits.discharge_current.reason.text"),
             choice("phase", "Charge phase", "phase.name", ["initial", "bulk", "absorb", "float", "rest", "hold"]),
             value("waiting", "Waiting for", .text, "phase.waiting.text"),
             value("packs_online", "Packs online", .count, "bank.packs_online", isDiagnostic: true),
@@ -58,8 +65,10 @@ struct HomeAssistantTable: Sendable {
         for index in 0..<inverters {
             let name = inverters == 1 ? "" : " \(index + 1)", key = inverters == 1 ? "" : "_\(index + 1)"
             list += [
-                value("frames_sent" + key, "Frames sent" + name, .counter, "inverters[\(index)].sent", isDiagnostic: true),
-                value("bus_offs" + key, "Bus-offs" + name, .counter, "inverters[\(index)].bus_offs", isDiagnostic: true),
+                value(
+                    "frames_sent" + key, "Frames sent" + name, .counter, "inverters[\(index)].sent", isDiagnostic: true),
+                value(
+                    "bus_offs" + key, "Bus-offs" + name, .counter, "inverters[\(index)].bus_offs", isDiagnostic: true),
                 value("bus_state" + key, "Bus state" + name, .text, "inverters[\(index)].state", isDiagnostic: true),
             ]
         }
@@ -84,9 +93,13 @@ struct HomeAssistantTable: Sendable {
             value("charge_limit", "Charge limit", .current, "charge_limit.mA"),
             value("discharge_limit", "Discharge limit", .current, "discharge_limit.mA"),
             value("charge_reason", "Charge limit reason", .text, "charge_limit.reason.text", isDiagnostic: true),
-            value("discharge_reason", "Discharge limit reason", .text, "discharge_limit.reason.text", isDiagnostic: true),
-            flag("charge_switch", "Charge switch", nil, "value_json.charge_switch | default(false)", isDiagnostic: true),
-            flag("discharge_switch", "Discharge switch", nil, "value_json.discharge_switch | default(false)", isDiagnostic: true),
+            value(
+                "discharge_reason", "Discharge limit reason", .text, "discharge_limit.reason.text", isDiagnostic: true),
+            flag(
+                "charge_switch", "Charge switch", nil, "value_json.charge_switch | default(false)", isDiagnostic: true),
+            flag(
+                "discharge_switch", "Discharge switch", nil, "value_json.discharge_switch | default(false)",
+                isDiagnostic: true),
             flag("balancing", "Balancing", "running", "value_json.balancing | default(false)"),
             flag(
                 "alarm", "Alarm", "problem", "(value_json.alarms + value_json.warnings) | length > 0",
@@ -104,7 +117,9 @@ struct HomeAssistantTable: Sendable {
         for index in pack.cells_mV.indices {
             let number = index < 9 ? "0\(index + 1)" : "\(index + 1)"
             list.append(
-                value("cell_\(number)", "Cell \(number)", .cellVoltage, "cells_mV[\(index)]", isOptional: true, isDiagnostic: true))
+                value(
+                    "cell_\(number)", "Cell \(number)", .cellVoltage, "cells_mV[\(index)]", isOptional: true,
+                    isDiagnostic: true))
         }
         // Lost is not unavailable: this one must speak when the others cannot.
         var connected = flag("connected", "BMS connected", "connectivity", "value == 'online'", isDiagnostic: true)
@@ -191,7 +206,8 @@ struct HomeAssistantTable: Sendable {
     /// Available as long as this process is: it tells that the rest is gone.
     private func health(_ key: String, _ name: String, _ path: String, isProblem: Bool = false) -> HomeAssistantEntity {
         var entity = flag(
-            key, name, isProblem ? "problem" : "connectivity", "value_json.health.\(path) \(isProblem ? "!=" : "==") 'ok'",
+            key, name, isProblem ? "problem" : "connectivity",
+            "value_json.health.\(path) \(isProblem ? "!=" : "==") 'ok'",
             isDiagnostic: true)
         entity.availability = alive
         entity.json_attributes_topic = isProblem ? topics.bank : nil
@@ -208,7 +224,9 @@ struct HomeAssistantTable: Sendable {
     }
 
     /// The order `name` as the bank's list of orders in force says it.
-    private func inForce(_ name: String) -> String { "(value_json.commands | selectattr('order', 'eq', '\(name)') | list)" }
+    private func inForce(_ name: String) -> String {
+        "(value_json.commands | selectattr('order', 'eq', '\(name)') | list)"
+    }
 
     private func onOff(_ key: String, _ name: String) -> HomeAssistantEntity {
         var entity = HomeAssistantEntity(.onOff, key, name)

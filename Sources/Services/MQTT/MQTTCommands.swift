@@ -32,7 +32,8 @@ struct MQTTCommands: Sendable {
     /// - Parameter standard: minutes for an order that names none.
     static func request(_ name: String, _ payload: [UInt8], standard: Int32) throws(CommandProblem) -> CommandRequest {
         guard let form = forms[name] else {
-            throw .senseless("there is no order '\(name.prefix(40))'; there are \(forms.keys.sorted().joined(separator: ", "))")
+            throw .senseless(
+                "there is no order '\(name.prefix(40))'; there are \(forms.keys.sorted().joined(separator: ", "))")
         }
         guard payload.count <= longestPayload, let text = String(validating: payload, as: UTF8.self) else {
             throw .senseless("\(name): the payload is no short text")
@@ -45,7 +46,9 @@ struct MQTTCommands: Sendable {
             }
             order = decoded
         } else if case .number = form {
-            guard let value = Double(words) else { throw .senseless("\(name): expected a number, got '\(words.prefix(40))'") }
+            guard let value = Double(words) else {
+                throw .senseless("\(name): expected a number, got '\(words.prefix(40))'")
+            }
             order.value = value
         }
         if let chosen = order.minutes, !minutes.contains(chosen) {
@@ -74,7 +77,8 @@ struct MQTTCommands: Sendable {
 
     /// - Returns: the minutes that `payload` asks for, nil when it is no number in range.
     static func chosenMinutes(_ payload: [UInt8]) -> Int32? {
-        guard payload.count <= longestPayload, let value = Double(String(decoding: payload, as: UTF8.self)), value.isFinite,
+        guard payload.count <= longestPayload, let value = Double(String(decoding: payload, as: UTF8.self)),
+            value.isFinite,
             value >= Double(minutes.lowerBound), value <= Double(minutes.upperBound)
         else { return nil }
         return Int32(value)

@@ -79,7 +79,9 @@ public actor MQTTPublisher: Service {
     /// - Throws: `MQTTProblem` at once when the configuration cannot be used; an unreachable broker is no error.
     public func run() async throws {
         var filters: [String] = []
-        if configuration.discovery != .none { filters += ["\(configuration.discoveryTopic)/status", discovery.ownTopics] }
+        if configuration.discovery != .none {
+            filters += ["\(configuration.discoveryTopic)/status", discovery.ownTopics]
+        }
         if configuration.commands { filters += [topics.orders, topics.minutesToSet] }
         let client = try MosquittoClient(
             configuration, will: .init(topic: topics.status, payload: "offline"), subscriptions: filters)

@@ -60,7 +60,8 @@ final class MosquittoClient: Sendable {
         mosquitto_threaded_set(handle, true)
         mosquitto_user_data_set(handle, Unmanaged.passUnretained(self).toOpaque())
         try check(
-            mosquitto_will_set(handle, will.topic, Int32(will.payload.utf8.count), will.payload, 1, true), "the last will")
+            mosquitto_will_set(handle, will.topic, Int32(will.payload.utf8.count), will.payload, 1, true),
+            "the last will")
         try secure()
         mosquitto_connect_callback_set(handle) { @Sendable _, owner, code in
             MosquittoClient.of(owner)?.connected(code)
@@ -72,7 +73,9 @@ final class MosquittoClient: Sendable {
             guard let client = MosquittoClient.of(owner), let message = message?.pointee else { return }
             let bytes = UnsafeRawBufferPointer(start: message.payload, count: Int(message.payloadlen))
             client.newsSink.yield(
-                .message(topic: String(cString: message.topic), payload: Array(bytes.prefix(MosquittoClient.keptPayload)), isRetained: message.retain))
+                .message(
+                    topic: String(cString: message.topic), payload: Array(bytes.prefix(MosquittoClient.keptPayload)),
+                    isRetained: message.retain))
         }
     }
 
