@@ -239,6 +239,10 @@ def faults_show(browser, url, folder, fake):
         fake(fault)
         expect(page.locator(selector).first).to_contain_text(words, timeout=4000)
         page.screenshot(path=folder / f"fault-{fault}.png")
+    fake("unread")
+    expect(page.locator("#soc")).to_have_text("–", timeout=4000)
+    check("0.0" not in page.locator("#figures").inner_text(), "a zero that nobody measured is shown")
+    check("0.00" not in page.locator(".pack-facts").first.inner_text(), "a zero that nobody measured is shown for a pack")
     fake("well")
     visit.close()
 

@@ -5,7 +5,7 @@
 
 Serves the files of Sources/Services/Web as they are on disk, with the same Content-Security-Policy, and streams example
 snapshots (docs/openapi.yaml) of a day that passes `--speed` times faster than the real one. For tests, POST /fake/NAME makes
-things happen: `hang` (the stream goes silent), `resume`, `link-lost`, `alarm`, `cold`, `pack-lost`, `silent-inverter`, `well`.
+things happen: `hang` (the stream goes silent), `resume`, `link-lost`, `alarm`, `cold`, `pack-lost`, `silent-inverter`, `unread`, `well`.
 """
 import argparse
 import json
@@ -177,6 +177,10 @@ class World:
         if lost:
             warnings += [dict(name="bms_lost", text="a BMS is not heard"), dict(name="degraded", text="a pack is missing")]
         beat = 640 if self.fault != "silent-inverter" else 45_000
+        if self.fault == "unread":
+            for pack in packs:
+                del pack["age_ms"]
+                pack.update(state="absent", cells_mV=[], voltage_mV=0, current_mA=0, soc_cpct=0)
         document = dict(
             snapshot=self.snapshot, time_ms=now_ms, name="PackBridge",
             health=dict(overall="ok", link="lost" if self.fault == "link-lost" else "ok", bms="lost" if lost else "ok", can="ok", heartbeat="ok", history="ok", problems=[]),

@@ -23,14 +23,17 @@ export function refresh(element, signature, build) {
   element.replaceChildren(...build());
 }
 
-function showGlance({ bank, limits, control, commands }) {
+function showGlance({ bank, packs, commands }) {
+  // Before the first reading the numbers of the bank are zeros that nobody measured.
+  const isKnown = packs.some((pack) => pack.age_ms !== undefined);
+  const measured = (words) => isKnown ? words : '–';
   const idle = Math.abs(bank.current_mA) < bank.full_mAh * IDLE_RATE;
   const flow = idle ? 'idle' : bank.current_mA > 0 ? 'in' : 'out';
   const tag = $('flow');
   tag.className = `tag ${flow}`;
-  put(tag, text({ idle: 'glance.idle', in: 'glance.charging', out: 'glance.discharging' }[flow]));
+  put(tag, !isKnown ? '–' : text({ idle: 'glance.idle', in: 'glance.charging', out: 'glance.discharging' }[flow]));
   const soc = bank.soc_cpct / 100;
-  put($('soc'), number(soc, soc < 99.95 && soc > 0 ? 1 : 0));
+  put($('soc'), measured(number(soc, soc < 99.95 && soc > 0 ? 1 : 0)));
   const bar = $('soc-bar');
   bar.className = `soc-bar ${flow}${soc < 10 ? ' low' : ''}`;
   bar.firstElementChild.style.width = `${soc}%`;
@@ -43,7 +46,7 @@ function showGlance({ bank, limits, control, commands }) {
     return ceiling ? [fill, mark] : [fill];
   });
   const [to, seconds] = idle ? ['still'] : bank.current_mA > 0 ? ['full', bank.time_to_full_s] : ['empty', bank.time_to_empty_s];
-  put($('soc-note'), !control.may_transmit && !bank.full_mAh ? text('glance.unknown')
+  put($('soc-note'), !isKnown ? text('glance.unknown')
     : to === 'still' ? text('glance.still') : seconds === undefined ? '' : text(`glance.${to}`, { time: duration(seconds) }));
   const [watts, unit] = power(bank.power_W);
   const figures = [
@@ -59,7 +62,7 @@ function showGlance({ bank, limits, control, commands }) {
   const list = $('figures');
   refresh(list, 'figures', () => figures.map(([name, , unit]) => make('div', {}, make('dt', {}, text(`glance.${name}`)), make('dd', {}, make('span'), make('small', {}, unit)))));
   figures.forEach(([, value, unit], i) => {
-    put(list.children[i].querySelector('span'), value);
+    put(list.children[i].querySelector('span'), measured(value));
     put(list.children[i].querySelector('small'), unit);
   });
 }

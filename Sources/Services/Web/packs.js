@@ -29,12 +29,14 @@ function fill(element, pack) {
   for (const alarm of pack.alarms) tags.push(['alarm', named(alarm, 'alarm')]);
   for (const warning of pack.warnings) tags.push(['warn', named(warning, 'warning')]);
   refresh(element.querySelector('.tags'), tags, () => tags.map(([look, words]) => make('span', { class: `tag ${look}` }, words)));
-  put(element.querySelector('.pack-soc'), `${number(pack.soc_cpct / 100, 1)} %`);
+  // A pack that was never heard has no numbers, whatever zeros stand for it.
+  const measured = (words) => pack.age_ms === undefined ? '–' : words;
+  put(element.querySelector('.pack-soc'), measured(`${number(pack.soc_cpct / 100, 1)}\u00a0%`));
 
   const cells = pack.cells_mV.filter((mV) => mV > 0);
   const facts = [
-    ['voltage', volts(pack.voltage_mV, 2)], ['current', `${signed(pack.current_mA / 1000, 1)} A`],
-    ['spread', pack.cell_delta_mV === undefined ? '–' : `${number(pack.cell_delta_mV)} mV`],
+    ['voltage', measured(volts(pack.voltage_mV, 2))], ['current', measured(`${signed(pack.current_mA / 1000, 1)}\u00a0A`)],
+    ['spread', pack.cell_delta_mV === undefined ? '–' : `${number(pack.cell_delta_mV)}\u00a0mV`],
     ['mean', cells.length ? volts(cells.reduce((a, b) => a + b) / cells.length, 3) : '–'], ['age', age(pack.age_ms)],
   ];
   const list = element.querySelector('.pack-facts');
@@ -83,6 +85,9 @@ const NEAR_LIMIT = 150;
 
 function drawCells(drawing, pack) {
   const cells = pack.cells_mV, width = drawing.clientWidth || 520, height = 168;
+  const key = JSON.stringify([cells, width, document.documentElement.lang]);
+  if (drawing.dataset.key === key) return;
+  drawing.dataset.key = key;
   const present = cells.filter((mV) => mV > 0);
   if (!present.length) { drawing.replaceChildren(); return; }
   const highest = Math.max(...present), lowest = Math.min(...present);
