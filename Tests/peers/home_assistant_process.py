@@ -1,6 +1,7 @@
 """A real mosquitto and a real Home Assistant without a screen, for tests: nothing but loopback."""
 
 import base64
+import getpass
 import hashlib
 import hmac
 import json
@@ -40,7 +41,7 @@ class Broker:
         self.folder = pathlib.Path(folder)
         self.configuration = self.folder / "mosquitto.conf"
         access = [] if any("allow_anonymous" in line for line in lines) else ["allow_anonymous true"]
-        self.configuration.write_text("\n".join([f"listener {self.port} 127.0.0.1", "persistence false", "log_type warning", *access, *lines, ""]))
+        self.configuration.write_text("\n".join([f"listener {self.port} 127.0.0.1", "persistence false", "log_type warning", f"user {getpass.getuser()}", *access, *lines, ""]))
         self.process = None
 
     def start(self):
