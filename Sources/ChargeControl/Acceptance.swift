@@ -106,13 +106,25 @@ struct KnownSettings: Equatable, Sendable, BitwiseCopyable {
                 isImplausible = true
             }
         }
-        if let release = settings.cellOverVoltageRelease, release > 0, release <= table.plausibleHigh { overVoltageRelease = release }
-        if let release = settings.cellUnderVoltageRelease, release > 0, release <= table.plausibleHigh { underVoltageRelease = release }
+        if let release = settings.cellOverVoltageRelease, release > 0, release <= table.plausibleHigh {
+            overVoltageRelease = release
+        }
+        if let release = settings.cellUnderVoltageRelease, release > 0, release <= table.plausibleHigh {
+            underVoltageRelease = release
+        }
         if let ocp = settings.chargeOverCurrent {
-            if ocp > 0 && ocp <= AcceptanceRules.currentMaximum { chargeOverCurrent = ocp } else { isImplausible = true }
+            if ocp > 0 && ocp <= AcceptanceRules.currentMaximum {
+                chargeOverCurrent = ocp
+            } else {
+                isImplausible = true
+            }
         }
         if let ocp = settings.dischargeOverCurrent {
-            if ocp > 0 && ocp <= AcceptanceRules.currentMaximum { dischargeOverCurrent = ocp } else { isImplausible = true }
+            if ocp > 0 && ocp <= AcceptanceRules.currentMaximum {
+                dischargeOverCurrent = ocp
+            } else {
+                isImplausible = true
+            }
         }
         if let limit = settings.dischargeOverTemperature, AcceptanceRules.temperatureRange.contains(limit) {
             dischargeOverTemperature = limit

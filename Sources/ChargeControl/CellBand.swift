@@ -20,7 +20,10 @@ struct CellBand: Equatable, Sendable, BitwiseCopyable {
     var ceiling: Millivolts
     var taper: TaperPreset
 
-    init(_ configuration: ControlConfiguration, table: ChemistryTable, overVoltage ovp: Millivolts?, underVoltage uvp: Millivolts?) {
+    init(
+        _ configuration: ControlConfiguration, table: ChemistryTable, overVoltage ovp: Millivolts?,
+        underVoltage uvp: Millivolts?
+    ) {
         let bulk = configuration.bulk
         overVoltage = ovp ?? table.absoluteMaximum
         underVoltage = uvp ?? 0

@@ -33,7 +33,8 @@ struct RateTable: Sendable, BitwiseCopyable {
         let high = points[i]
         let span = Int64(high.temperature - low.temperature)
         let weighted =
-            Int64(low.rate) * Int64(high.temperature - temperature) + Int64(high.rate) * Int64(temperature - low.temperature)
+            Int64(low.rate) * Int64(high.temperature - temperature) + Int64(high.rate)
+            * Int64(temperature - low.temperature)
         return Int32(Int64(amount) * weighted / (1000 * span))
     }
 

@@ -2,8 +2,10 @@ import Battery
 
 /// A setting that can be wrong. The raw values travel between processes: append, never renumber.
 public enum ConfigurationKey: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
-    case cells = 0, packs, bulk, float, rebulk, dischargeZero, userDischargeVoltage, userCharge, userDischarge, chargeRate
-    case bmsMargin, rebulkSoC, fullEveryDays, absorbMaximum, inverterOffset, coldZero, coldReallow, followGap, runnerGain
+    case cells = 0, packs, bulk, float, rebulk, dischargeZero, userDischargeVoltage, userCharge, userDischarge,
+        chargeRate
+    case bmsMargin, rebulkSoC, fullEveryDays, absorbMaximum, inverterOffset, coldZero, coldReallow, followGap,
+        runnerGain
     case socCeiling, socReserve, socCap, hold, zero, zeroCurrent
     case packChargeLimit, packDischargeLimit, packCapacity, packChargeOverCurrent, packDischargeOverCurrent, packPoll
     /// The taper must end above the bulk voltage: `v_zero_chg > v_bulk`.
@@ -65,7 +67,9 @@ extension ControlConfiguration {
             check(.taper, band.chargeZero, Int64(bulk) + 1, Int64(table.absoluteMaximum))
         }
         check(.dischargeZero, dischargeZeroFloor, Int64(table.dischargeZeroLow), Int64(table.dischargeZeroHigh))
-        if userDischargeVoltage != 0 { check(.userDischargeVoltage, userDischargeVoltage, Int64(table.dischargeZeroLow), Int64(rebulk)) }
+        if userDischargeVoltage != 0 {
+            check(.userDischargeVoltage, userDischargeVoltage, Int64(table.dischargeZeroLow), Int64(rebulk))
+        }
 
         // Above Σ(BMS × margin) they are clamped and shown as clamped, not refused (amendment 27).
         let most = Int64(maximumPacks) * Int64(AcceptanceRules.currentMaximum)
@@ -100,7 +104,9 @@ extension ControlConfiguration {
         let most = AcceptanceRules.currentMaximum
         check(.packChargeLimit, pack.chargeLimit, 0, most)
         check(.packDischargeLimit, pack.dischargeLimit, 0, most)
-        check(.packCapacity, pack.capacity, AcceptanceRules.capacityRange.lowerBound, AcceptanceRules.capacityRange.upperBound)
+        check(
+            .packCapacity, pack.capacity, AcceptanceRules.capacityRange.lowerBound,
+            AcceptanceRules.capacityRange.upperBound)
         check(.packChargeOverCurrent, pack.chargeOverCurrent, 1, most)
         check(.packDischargeOverCurrent, pack.dischargeOverCurrent, 1, most)
         check(.packPoll, Int32(clamping: pack.pollInterval), 0, 5000)

@@ -39,8 +39,10 @@ public struct ControlRecord: Equatable, Sendable, BitwiseCopyable {
     /// half used (P18).
     public var isPlausible: Bool {
         let longest: Milliseconds = 400 * 86_400_000
-        return (0...longest).contains(absorbTime) && (0...longest).contains(sinceFull) && (0...longest).contains(sinceNearlyFull)
-            && (0...200_000).contains(floatVoltage) && (-1...10_000).contains(soc) && (-10_000...10_000).contains(socOffset)
+        return (0...longest).contains(absorbTime) && (0...longest).contains(sinceFull)
+            && (0...longest).contains(sinceNearlyFull)
+            && (0...200_000).contains(floatVoltage) && (-1...10_000).contains(soc)
+            && (-10_000...10_000).contains(socOffset)
             && (0...10_000).contains(rawAtFull) && charge >= -1 && learnedCapacity >= 0
             && (0...1 << 50).contains(energyCharged) && (0...1 << 50).contains(energyDischarged)
     }

@@ -73,7 +73,8 @@ extension Controller {
         }
         if bank.isDegraded { all.insert(.degraded) }
         if isMarginKnown
-            && (Int64(configuration.userCharge) > margin.charge || Int64(configuration.userDischarge) > margin.discharge)
+            && (Int64(configuration.userCharge) > margin.charge
+                || Int64(configuration.userDischarge) > margin.discharge)
         {
             all.insert(.userLimitClamped)
         }

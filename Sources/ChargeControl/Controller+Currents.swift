@@ -11,7 +11,9 @@ extension Controller {
         chargeListing.consider(user, &bounds)
         considerBank(&bounds, charging: true)
         if let excess = correction(charging: true, at: now) { chargeListing.consider(excess, &bounds) }
-        if isInconsistent { chargeListing.consider(Reason(.absoluteVoltage, bound: 0, input: band.overVoltage), &bounds) }
+        if isInconsistent {
+            chargeListing.consider(Reason(.absoluteVoltage, bound: 0, input: band.overVoltage), &bounds)
+        }
         return bounds.least
     }
 
@@ -40,12 +42,15 @@ extension Controller {
         // It compares with what was told before; a lone snapshot has no before.
         if isStateless { return nil }
         var worst: (limit: Milliamps, current: Milliamps, pack: UInt8)?
-        for i in 0..<packCount where takesPart(i, charging) && views[i].stage == .fresh && views[i].measures.isCurrentKnown {
+        for i in 0..<packCount
+        where takesPart(i, charging) && views[i].stage == .fresh && views[i].measures.isCurrentKnown {
             let current = charging ? views[i].measures.current : -views[i].measures.current
             let limit = charging ? views[i].chargeLimit.bound : views[i].dischargeLimit.bound
             if current <= limit { continue }
             // The largest excess in proportion; cross-multiplied, so that nothing is rounded.
-            if let w = worst, Int64(current) * Int64(max(w.limit, 1)) <= Int64(w.current) * Int64(max(limit, 1)) { continue }
+            if let w = worst, Int64(current) * Int64(max(w.limit, 1)) <= Int64(w.current) * Int64(max(limit, 1)) {
+                continue
+            }
             worst = (limit, current, UInt8(i + 1))
         }
         let bankCurrent = charging ? bank.current : -bank.current
@@ -82,7 +87,9 @@ extension Controller {
     /// No pack takes part: the reason of the first pack that is configured tells why.
     private mutating func nobody(charging: Bool) -> Reason {
         for i in 0..<packCount where views[i].membership != .excluded {
-            if views[i].membership == .joining { return Reason(.joining, bound: 0, place: CellPlace(pack: UInt8(i + 1), cell: 0)) }
+            if views[i].membership == .joining {
+                return Reason(.joining, bound: 0, place: CellPlace(pack: UInt8(i + 1), cell: 0))
+            }
             var reason = charging ? views[i].chargeLimit : views[i].dischargeLimit
             if reason.bound != 0 { reason = Reason(.noPackConducts, bound: 0) }
             return reason
@@ -129,12 +136,14 @@ extension Controller {
         let planned = plannedCharge(at: now)
         let plannedDischarge = plannedDischarge(at: now)
         let mayRise = mayRise(at: now)
-        dischargeVoltage.update(bank, limit: output.report.dischargeVoltageLimit, cellsInSeries: configuration.cellsInSeries, at: now)
+        dischargeVoltage.update(
+            bank, limit: output.report.dischargeVoltageLimit, cellsInSeries: configuration.cellsInSeries, at: now)
         if isStateless {
             output.chargeReason = charge.bound <= planned.bound ? charge : planned
             output.dischargeReason = discharge.bound <= plannedDischarge.bound ? discharge : plannedDischarge
             output.report.chargeEnabled = !(charge.bound == 0 && charge.rule.blocks)
-            output.report.dischargeEnabled = !(discharge.bound == 0 && (discharge.rule.blocks || discharge.rule == .emptyLatch))
+            output.report.dischargeEnabled =
+                !(discharge.bound == 0 && (discharge.rule.blocks || discharge.rule == .emptyLatch))
             output.report.chargeCurrentLimit = output.chargeReason.bound
             output.report.dischargeCurrentLimit = output.dischargeReason.bound
             return
@@ -149,22 +158,28 @@ extension Controller {
         let isDischargePaused = overrides.pausesDischarge(at: now) && dischargeSlew.value == 0
         let isCut = dischargeObedience.withdraws && configuration.obeyDischargeAction == .cut
         dischargeEnable.update(
-            !dischargeBlocked && !isDischargePaused && !dischargeVoltage.isBelow && !isCut, cameToLife: cameToLife, at: now)
+            !dischargeBlocked && !isDischargePaused && !dischargeVoltage.isBelow && !isCut, cameToLife: cameToLife,
+            at: now)
 
         let before = (output.report.chargeCurrentLimit, output.report.dischargeCurrentLimit)
+        let wereEnabled = (output.report.chargeEnabled, output.report.dischargeEnabled)
         var chargeBound = charge
         if !chargeEnable.isOn && charge.bound > 0 {
-            let why: LimitRule = chargeObedience.withdraws ? .obedience : isPaused ? .command : isResting ? .phaseCurrent : .enableDelay
+            let why: LimitRule =
+                chargeObedience.withdraws ? .obedience : isPaused ? .command : isResting ? .phaseCurrent : .enableDelay
             chargeBound = Reason(why, bound: 0, input: bank.current)
         }
         var dischargeBound = discharge
         if !dischargeEnable.isOn && discharge.bound > 0 {
-            dischargeBound = dischargeVoltage.isBelow
+            dischargeBound =
+                dischargeVoltage.isBelow
                 ? Reason(.dischargeVoltage, bound: 0, input: bank.voltage)
-                : Reason(isCut ? .obedience : isDischargePaused ? .command : .enableDelay, bound: 0, input: bank.current)
+                : Reason(
+                    isCut ? .obedience : isDischargePaused ? .command : .enableDelay, bound: 0, input: bank.current)
         }
         chargeSlew.advance(
-            protective: chargeBound.bound, planned: planned.bound, mayRise: mayRise, maximum: configuration.userCharge, at: now)
+            protective: chargeBound.bound, planned: planned.bound, mayRise: mayRise, maximum: configuration.userCharge,
+            at: now)
         if cameToLife { dischargeSlew.step(to: min(dischargeBound.bound, plannedDischarge.bound)) }
         dischargeSlew.advance(
             protective: dischargeBound.bound, planned: plannedDischarge.bound, mayRise: mayRise,
@@ -177,6 +192,7 @@ extension Controller {
         output.dischargeReason = reason(dischargeSlew, dischargeBound, plannedDischarge, at: now)
         output.tightened =
             output.report.chargeCurrentLimit < before.0 || output.report.dischargeCurrentLimit < before.1
+            || wereEnabled.0 && !chargeEnable.isOn || wereEnabled.1 && !dischargeEnable.isOn
     }
 
     /// What binds now: the limiter, or the slew on its way to it.
@@ -185,7 +201,9 @@ extension Controller {
         if slew.value >= least.bound { return least }
         switch slew.motion {
         case .held:
-            return Reason(.holdAfterCut, bound: slew.value, place: least.place, input: Int32(clamping: slew.remainingHold(at: now)))
+            return Reason(
+                .holdAfterCut, bound: slew.value, place: least.place,
+                input: Int32(clamping: slew.remainingHold(at: now)))
         case .frozen:
             return frozen(at: slew.value)
         case .settled, .rising, .falling:
@@ -209,7 +227,9 @@ extension Controller {
     private mutating func plannedCharge(at now: Instant) -> Reason {
         var bounds = Bounds(Reason(.none, bound: .max))
         if phase.phase == .rest { chargeListing.consider(Reason(.phaseCurrent, bound: 0), &bounds) }
-        if ceiling.isReached { chargeListing.consider(Reason(.socCeiling, bound: 0, input: soc.fine ?? 10_000), &bounds) }
+        if ceiling.isReached {
+            chargeListing.consider(Reason(.socCeiling, bound: 0, input: soc.fine ?? 10_000), &bounds)
+        }
         if configuration.socTaper {
             let bound = SoCTaper.chargeScaled(configuration.userCharge, soc: soc.fine)
             chargeListing.consider(Reason(.socTaper, bound: bound, input: soc.fine ?? 10_000), &bounds)

@@ -5,7 +5,8 @@ extension Controller {
     mutating func updateMembership(at now: Instant) {
         for i in 0..<packCount {
             packs[i].age(
-                hold: configuration.hold, zero: configuration.zero, pack: packConfigurations[i], isStateless: isStateless, at: now)
+                hold: configuration.hold, zero: configuration.zero, pack: packConfigurations[i],
+                isStateless: isStateless, at: now)
             packs[i].writeData(to: &views[i], pack: packConfigurations[i], at: now)
         }
         if isStateless { return }
@@ -77,7 +78,8 @@ extension Controller {
         let median = sorted.count > 2 ? sorted.median : nil
         let tolerance = configuration.cellsInSeries * 500 / 16
         for i in 0..<packCount {
-            packs[i].isOffMedian = views[i].conducts && median.map { abs(views[i].measures.voltage - $0) > tolerance } ?? false
+            packs[i].isOffMedian =
+                views[i].conducts && median.map { abs(views[i].measures.voltage - $0) > tolerance } ?? false
         }
     }
 
@@ -92,8 +94,10 @@ extension Controller {
             packs[i].writeProtection(to: &views[i])
             if views[i].isConnected {
                 if listsLimiters { list(pack: i) }
-                views[i].chargeLimit = views[i].chargeBound(number: number, context, pack: pack, listing: &chargeListing)
-                views[i].dischargeLimit = views[i].dischargeBound(number: number, context, pack: pack, listing: &dischargeListing)
+                views[i].chargeLimit = views[i].chargeBound(
+                    number: number, context, pack: pack, listing: &chargeListing)
+                views[i].dischargeLimit = views[i].dischargeBound(
+                    number: number, context, pack: pack, listing: &dischargeListing)
             } else {
                 views[i].chargeLimit = absence(i)
                 views[i].dischargeLimit = views[i].chargeLimit

@@ -50,7 +50,8 @@ extension Controller {
     private mutating func rawSoC(changed: Bool, isEmpty: Bool, at now: Instant) -> CentiPercent? {
         let isLive = bank.isFresh && bank.isCurrentKnown
         if configuration.coulombCounter {
-            counter.update(current: isLive ? bank.current : nil, bank: bank.capacity, bmsSoC: bank.soc, reseed: changed, at: now)
+            counter.update(
+                current: isLive ? bank.current : nil, bank: bank.capacity, bmsSoC: bank.soc, reseed: changed, at: now)
             if phase.becameFull { counter.becameFull(bank: bank.capacity, rated: bank.rated) }
             if isEmpty { counter.becameEmpty(bank: bank.capacity, rated: bank.rated) }
         }
@@ -71,9 +72,11 @@ extension Controller {
         let mayCharge = !isBlocked && chargeEnable.isOn && bank.isFresh && !isStateless
         let force = configuration.forceChargeRequests && mayCharge
         force1.update(
-            ForceCharge.first, soc: soc.fine, lowest: bank.lowest, dischargeZero: band.dischargeZero, isAllowed: force, at: now)
+            ForceCharge.first, soc: soc.fine, lowest: bank.lowest, dischargeZero: band.dischargeZero, isAllowed: force,
+            at: now)
         force2.update(
-            ForceCharge.second, soc: soc.fine, lowest: bank.lowest, dischargeZero: band.dischargeZero, isAllowed: force, at: now)
+            ForceCharge.second, soc: soc.fine, lowest: bank.lowest, dischargeZero: band.dischargeZero, isAllowed: force,
+            at: now)
         let isWarm = bank.coldest ?? .min >= 50
         fullRequest.update(
             soc: soc.fine, becameFull: phase.becameFull, everyDays: configuration.fullEveryDays,
@@ -136,7 +139,8 @@ extension Controller {
         output.report.energyCharged = energy.charged
         output.report.energyDischarged = energy.discharged
         limitedTime.add(
-            dt, voltage: output.voltageReason.rule, charge: output.chargeReason.rule, discharge: output.dischargeReason.rule)
+            dt, voltage: output.voltageReason.rule, charge: output.chargeReason.rule,
+            discharge: output.dischargeReason.rule)
         if configuration.inverter.silentWhenLost && phase.phase != .initial && !isStateless {
             output.mayTransmit = bank.conducting + bank.joining + bank.isolated > 0
         }

@@ -17,11 +17,14 @@ extension Controller {
         if listsLimiters { output.voltageLimiters.append(bounds.least) }
         if let published = bank.publishedVoltage {
             consider(
-                Reason(.bmsVoltage, bound: published, place: CellPlace(pack: bank.publishedVoltagePack, cell: 0), input: published),
+                Reason(
+                    .bmsVoltage, bound: published, place: CellPlace(pack: bank.publishedVoltagePack, cell: 0),
+                    input: published),
                 &output.voltageLimiters)
         }
         consider(Reason(.absoluteVoltage, bound: n * band.ceiling, input: band.overVoltage), &output.voltageLimiters)
-        consider(Reason(.phaseVoltage, bound: phaseVoltage, input: Int32(phase.phase.rawValue)), &output.voltageLimiters)
+        consider(
+            Reason(.phaseVoltage, bound: phaseVoltage, input: Int32(phase.phase.rawValue)), &output.voltageLimiters)
         consider(runner(n), &output.voltageLimiters)
         if ceiling.isReached {
             let bound = max(n * configuration.rebulk, bank.voltage)
@@ -46,7 +49,9 @@ extension Controller {
         if !isLost && !bank.isDegraded { least.bound += max(0, configuration.inverterOffset) }
         let cap = min(n * band.ceiling, n * table.absoluteMaximum)
         if least.bound > cap { least = Reason(.absoluteVoltage, bound: cap, input: band.overVoltage) }
-        if lastVoltage > 0 && least.bound > lastVoltage && (isLost || bank.conducting > 0 && !mayRise(at: now)) && !isStateless {
+        if lastVoltage > 0 && least.bound > lastVoltage && (isLost || bank.conducting > 0 && !mayRise(at: now))
+            && !isStateless
+        {
             let why = frozen(at: lastVoltage)
             least = isLost ? Reason(.lostVoltage, bound: lastVoltage) : why
         }

@@ -9,7 +9,9 @@ extension Controller {
     }
 
     private mutating func waiting(charge: Reason, at now: Instant) -> (Waiting, Int64) {
-        if phase.phase == .initial { return (bank.joining > 0 || firstReadyAt != never ? .agreeingSnapshots : .firstSnapshot, 0) }
+        if phase.phase == .initial {
+            return (bank.joining > 0 || firstReadyAt != never ? .agreeingSnapshots : .firstSnapshot, 0)
+        }
         if !output.mayTransmit { return (.otherPacks, max(0, 15_000 - now.since(firstReadyAt))) }
         if phase.isHeld { return block(charge) }
         if chargeObedience.isIgnoring { return (.inverterObeys, Int64(bank.current)) }
@@ -36,14 +38,17 @@ extension Controller {
         mutating get {
             if bank.highest < table.fullMinimum { return (.cellVoltage, Int64(table.fullMinimum - bank.highest)) }
             let tail =
-                Int64(bank.capacity) * Int64(bank.highest - table.fullMinimum) / (20 * Int64(table.tailHead - table.fullMinimum))
+                Int64(bank.capacity) * Int64(bank.highest - table.fullMinimum)
+                / (20 * Int64(table.tailHead - table.fullMinimum))
             return (.tailCurrent, max(0, Int64(bank.current) - tail))
         }
     }
 
     private var forEnd: (Waiting, Int64) {
         mutating get {
-            if bank.highest < configuration.bulk - 50 { return (.cellVoltage, Int64(configuration.bulk - 50 - bank.highest)) }
+            if bank.highest < configuration.bulk - 50 {
+                return (.cellVoltage, Int64(configuration.bulk - 50 - bank.highest))
+            }
             if phase.calmFor >= 0 { return (.calm, max(0, PhaseMachine.calmTime - phase.calmFor)) }
             if bank.balancing && bank.spread > PhaseMachine.balanceSpread {
                 return (.balancing, max(0, configuration.absorbMaximum - phase.absorbTime))

@@ -76,7 +76,9 @@ public struct Controller: Sendable {
         at now: Instant
     ) {
         self.configuration = configuration
-        packConfigurations = InlineArray { $0 < configuration.packs.count ? configuration.packs[$0] : PackConfiguration() }
+        packConfigurations = InlineArray {
+            $0 < configuration.packs.count ? configuration.packs[$0] : PackConfiguration()
+        }
         self.isStateless = isStateless
         self.recentBoots = recentBoots
         let record = record.flatMap { $0.isPlausible ? $0 : nil }

@@ -37,7 +37,8 @@ struct DischargeVoltage: Sendable, BitwiseCopyable {
         let lowFor = low.update(known && bank.voltage <= limit, at: now)
         let highFor = recovered.update(known && bank.isFresh && bank.voltage >= limit + n * 100, at: now)
         let chargingFor = charging.update(
-            bank.isFresh && bank.isCurrentKnown && bank.current > 0 && Int64(bank.current) * 100 > Int64(bank.capacity), at: now)
+            bank.isFresh && bank.isCurrentKnown && bank.current > 0 && Int64(bank.current) * 100 > Int64(bank.capacity),
+            at: now)
         if lowFor >= 10_000 {
             isBelow = true
         }
@@ -50,7 +51,8 @@ extension LimitRule {
     /// the top latch and the share rule are no HOLD.
     var holds: Bool {
         switch self {
-        case .cold, .coldLatch, .hot, .noTemperature, .mosfetHot, .mosfetLost, .switchOff, .alarm, .fault, .stale, .extendedHold,
+        case .cold, .coldLatch, .hot, .noTemperature, .mosfetHot, .mosfetLost, .switchOff, .alarm, .fault, .stale,
+            .extendedHold,
             .cellUnknown, .userCurrent, .packUserCurrent, .command:
             true
         default:

@@ -4,7 +4,8 @@ import Battery
 /// data, on its own path: it shares no limiter, no table and no state with the rest, so one mistake there does not reach the bus.
 enum FinalClamp {
     static func apply(
-        to report: inout BankReport, packs: Span<PackView>, count: Int, _ configuration: ControlConfiguration, zeroAfter: Milliseconds
+        to report: inout BankReport, packs: Span<PackView>, count: Int, _ configuration: ControlConfiguration,
+        zeroAfter: Milliseconds
     ) {
         let absolute: Millivolts =
             switch configuration.chemistry {
@@ -20,7 +21,9 @@ enum FinalClamp {
         var isFull = false
         for i in 0..<count {
             let isOnBus = packs[i].membership == .member || packs[i].membership == .joining
-            if let ovp = packs[i].settings.overVoltage, isOnBus || packs[i].membership == .lost { perCell = min(perCell, ovp - 50) }
+            if let ovp = packs[i].settings.overVoltage, isOnBus || packs[i].membership == .lost {
+                perCell = min(perCell, ovp - 50)
+            }
             if packs[i].membership != .member { continue }
             if packs[i].age <= zeroAfter { anyRecent = true }
             if packs[i].measures.chargeSwitch {

@@ -31,7 +31,9 @@ struct HeldAlarms: Sendable, BitwiseCopyable {
         }
     }
 
-    mutating func update(_ present: Alarms, highest: Millivolts, lowest: Millivolts, settings: KnownSettings, at now: Instant) {
+    mutating func update(
+        _ present: Alarms, highest: Millivolts, lowest: Millivolts, settings: KnownSettings, at now: Instant
+    ) {
         add(present, at: now)
         var rest = held.subtracting(present).rawValue
         while rest != 0 {
@@ -39,8 +41,13 @@ struct HeldAlarms: Sendable, BitwiseCopyable {
             rest &= rest &- 1
             let alarm = Alarms(rawValue: 1 << UInt32(bit))
             if now.since(lastSeen[bit]) < Self.clearAfter { continue }
-            if !alarm.isDisjoint(with: Self.overVoltage), let release = settings.overVoltageRelease, highest > release { continue }
-            if !alarm.isDisjoint(with: Self.underVoltage), let release = settings.underVoltageRelease, lowest < release { continue }
+            if !alarm.isDisjoint(with: Self.overVoltage), let release = settings.overVoltageRelease, highest > release {
+                continue
+            }
+            if !alarm.isDisjoint(with: Self.underVoltage), let release = settings.underVoltageRelease, lowest < release
+            {
+                continue
+            }
             held.subtract(alarm)
         }
     }
@@ -53,11 +60,13 @@ struct AlarmEffect: Equatable, Sendable, BitwiseCopyable {
 
     static let both: Alarms = [.mosfetOverTemperature, .hardwareA, .hardwareB, .bmsInternal, .cellCount, .other]
     static let charge: Alarms = [
-        .packOverVoltage, .chargeOverCurrent, .cellOverTemperature, .boxOverTemperature, .cellUnderTemperature, .cellOverVoltage,
+        .packOverVoltage, .chargeOverCurrent, .cellOverTemperature, .boxOverTemperature, .cellUnderTemperature,
+        .cellOverVoltage,
         .chargeOverTemperature, .chargeUnderTemperature, .chargeSwitchFault, .temperatureSensor,
     ]
     static let discharge: Alarms = [
-        .packUnderVoltage, .dischargeOverCurrent, .cellUnderVoltage, .dischargeOverTemperature, .dischargeUnderTemperature,
+        .packUnderVoltage, .dischargeOverCurrent, .cellUnderVoltage, .dischargeOverTemperature,
+        .dischargeUnderTemperature,
         .shortCircuit, .dischargeSwitchFault,
     ]
     /// Too hot, direction not stated: discharge stops only when the BMS has stopped it or the sensor is past the setting.

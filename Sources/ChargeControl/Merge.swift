@@ -76,7 +76,8 @@ extension BankView {
             countMembership(packs[i])
             includeSettings(packs[i], number: number)
             let standsIn =
-                !anyConducts && (packs[i].membership == .joining || packs[i].membership == .isolated) && packs[i].stage == .fresh
+                !anyConducts && (packs[i].membership == .joining || packs[i].membership == .isolated)
+                && packs[i].stage == .fresh
             if packs[i].membership == .member || standsIn { sums.add(packs[i]) }
             if packs[i].isConnected || standsIn { includeExtremes(packs[i], number: number) }
             if packs[i].membership == .member {
@@ -125,7 +126,9 @@ extension BankView {
         if highest == 0 || m.highest > highest {
             (highest, highestPlace) = (m.highest, CellPlace(pack: number, cell: m.highestCell))
         }
-        if lowest == 0 || m.lowest < lowest { (lowest, lowestPlace) = (m.lowest, CellPlace(pack: number, cell: m.lowestCell)) }
+        if lowest == 0 || m.lowest < lowest {
+            (lowest, lowestPlace) = (m.lowest, CellPlace(pack: number, cell: m.lowestCell))
+        }
         if m.spread > spread { (spread, spreadPlace) = (m.spread, CellPlace(pack: number, cell: m.highestCell)) }
         if let t = pack.temperatures.hottest, t > hottest ?? .min {
             (hottest, hottestPlace) = (t, CellPlace(pack: number, cell: pack.temperatures.hottestSensor))

@@ -80,7 +80,8 @@ struct Overrides: Sendable, BitwiseCopyable {
 
     func dischargeBound(at now: Instant) -> Reason? {
         if dischargePause.isActive(at: now) { return Reason(.command, bound: 0) }
-        return dischargeCap.isActive(at: now) ? Reason(.command, bound: dischargeCap.value, input: dischargeCap.value) : nil
+        return dischargeCap.isActive(at: now)
+            ? Reason(.command, bound: dischargeCap.value, input: dischargeCap.value) : nil
     }
 
     /// The lower of the stored ceiling and the ordered one; none while "full now" runs.

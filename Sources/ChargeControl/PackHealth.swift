@@ -72,7 +72,9 @@ struct Liveness: Sendable, BitwiseCopyable {
         for i in 0..<reading.cells.count { mix(Int32(reading.cells[i]), into: &hash) }
         mix(reading.packVoltage ?? .min, into: &hash)
         mix(reading.current ?? .min, into: &hash)
-        for i in 0..<reading.cellTemperatures.count { mix(reading.cellTemperatures[i].temperature ?? .min, into: &hash) }
+        for i in 0..<reading.cellTemperatures.count {
+            mix(reading.cellTemperatures[i].temperature ?? .min, into: &hash)
+        }
         mix(reading.mosfetTemperature.temperature ?? .min, into: &hash)
         mix(reading.soc ?? .min, into: &hash)
         return hash
@@ -128,7 +130,8 @@ struct PackFault: Sendable, BitwiseCopyable {
 
     init() {}
 
-    mutating func update(_ m: PackMeasures, temperatures: TemperatureView, mosfet: MosfetSensor, table: ChemistryTable) {
+    mutating func update(_ m: PackMeasures, temperatures: TemperatureView, mosfet: MosfetSensor, table: ChemistryTable)
+    {
         highSnapshots = m.highest > table.absoluteMaximum + 50 ? min(highSnapshots + 1, 3) : 0
         lowSnapshots = m.lowest < table.severeLow ? min(lowSnapshots + 1, 3) : 0
         if highSnapshots == 3 { isOverVoltage = true }
@@ -141,7 +144,9 @@ struct PackFault: Sendable, BitwiseCopyable {
     }
 
     mutating func tick(highest: Millivolts, chargeZero: Millivolts, isFresh: Bool, at now: Instant) {
-        if isOverVoltage && belowZero.update(isFresh && highest < chargeZero, at: now) >= 60_000 { isOverVoltage = false }
+        if isOverVoltage && belowZero.update(isFresh && highest < chargeZero, at: now) >= 60_000 {
+            isOverVoltage = false
+        }
     }
 
     mutating func acknowledge() throws(CommandRefusal) {
@@ -166,7 +171,11 @@ struct DynamicLimits: Sendable, BitwiseCopyable {
 
     mutating func update(_ reading: PackReading) {
         if let limit = reading.dynamicChargeLimit { charge = max(limit, 0) } else if charge != nil { charge = 0 }
-        if let limit = reading.dynamicDischargeLimit { discharge = max(limit, 0) } else if discharge != nil { discharge = 0 }
+        if let limit = reading.dynamicDischargeLimit {
+            discharge = max(limit, 0)
+        } else if discharge != nil {
+            discharge = 0
+        }
         if let limit = reading.dynamicChargeVoltage { voltage = limit }
     }
 }

@@ -70,9 +70,13 @@ extension PackView {
             listing.consider(Reason(.topLatch, bound: 0, place: high, input: measures.highest), &bounds)
         }
         listing.consider(
-            Reason(.cRate, bound: scaledDown(capacity ?? 0, Int64(context.rateMaximum), 1000), place: place, input: capacity ?? 0),
+            Reason(
+                .cRate, bound: scaledDown(capacity ?? 0, Int64(context.rateMaximum), 1000), place: place,
+                input: capacity ?? 0),
             &bounds)
-        if let limit = dynamic.charge { listing.consider(Reason(.bmsDynamic, bound: limit, place: place, input: limit), &bounds) }
+        if let limit = dynamic.charge {
+            listing.consider(Reason(.bmsDynamic, bound: limit, place: place, input: limit), &bounds)
+        }
         listing.consider(mosfetLimit(base.bound, place: place), &bounds)
         return aged(bounds.least, context, place: place, listing: &listing)
     }
@@ -101,7 +105,9 @@ extension PackView {
         }
         let byCell = dischargeByCell(base.bound, context)
         listing.consider(Reason(.cellLow, bound: byCell, place: low, input: measures.lowest), &bounds)
-        if let limit = dynamic.discharge { listing.consider(Reason(.bmsDynamic, bound: limit, place: place, input: limit), &bounds) }
+        if let limit = dynamic.discharge {
+            listing.consider(Reason(.bmsDynamic, bound: limit, place: place, input: limit), &bounds)
+        }
         listing.consider(mosfetLimit(base.bound, place: place), &bounds)
         return aged(bounds.least, context, place: place, listing: &listing)
     }
@@ -109,12 +115,14 @@ extension PackView {
     /// margin × OCP, capped by the owner's current for this pack; 0 while OCP is unknown.
     private func chargeBase(_ context: LimitContext, pack: PackConfiguration, place: CellPlace) -> Reason {
         base(
-            overCurrent: settings.chargeOverCurrent ?? typed(pack.chargeOverCurrent), user: pack.chargeLimit, context, place: place)
+            overCurrent: settings.chargeOverCurrent ?? typed(pack.chargeOverCurrent), user: pack.chargeLimit, context,
+            place: place)
     }
 
     private func dischargeBase(_ context: LimitContext, pack: PackConfiguration, place: CellPlace) -> Reason {
         base(
-            overCurrent: settings.dischargeOverCurrent ?? typed(pack.dischargeOverCurrent), user: pack.dischargeLimit, context,
+            overCurrent: settings.dischargeOverCurrent ?? typed(pack.dischargeOverCurrent), user: pack.dischargeLimit,
+            context,
             place: place)
     }
 
@@ -131,7 +139,9 @@ extension PackView {
 
     func alarmEffect(_ context: LimitContext) -> AlarmEffect {
         let beyond =
-            if let limit = settings.dischargeOverTemperature, let hottest = temperatures.hottestKept { hottest > limit } else { false }
+            if let limit = settings.dischargeOverTemperature, let hottest = temperatures.hottestKept {
+                hottest > limit
+            } else { false }
         return AlarmEffect(
             alarms, wireResistanceStops: context.wireResistanceStops, dischargeSwitchOff: !measures.dischargeSwitch,
             beyondDischargeTemperature: beyond)
@@ -149,21 +159,27 @@ extension PackView {
         let byCold = context.table.chargeRate.scaled(c, at: coldest)
         let byHeat = hottest == coldest ? byCold : context.table.chargeRate.scaled(c, at: hottest)
         return byHeat < byCold
-            ? Reason(.hot, bound: byHeat, place: hot, input: hottest) : Reason(.cold, bound: byCold, place: cold, input: coldest)
+            ? Reason(.hot, bound: byHeat, place: hot, input: hottest)
+            : Reason(.cold, bound: byCold, place: cold, input: coldest)
     }
 
     /// i_T for discharging: a fraction of the pack's own limit. Without a sensor at most 0.2C, and never more than the lost one
     /// allowed last (amendment 17).
     private func considerDischargeTemperature(
-        _ amount: Milliamps, _ context: LimitContext, number: UInt8, _ bounds: inout Bounds, _ listing: inout LimiterListing
+        _ amount: Milliamps, _ context: LimitContext, number: UInt8, _ bounds: inout Bounds,
+        _ listing: inout LimiterListing
     ) {
         if let coldest = temperatures.coldestKept, let hottest = temperatures.hottestKept {
             let byCold = context.table.dischargeFraction.scaled(amount, at: coldest)
             let byHeat = hottest == coldest ? byCold : context.table.dischargeFraction.scaled(amount, at: hottest)
             let reason =
                 byHeat < byCold
-                ? Reason(.hot, bound: byHeat, place: CellPlace(pack: number, cell: temperatures.hottestSensor), input: hottest)
-                : Reason(.cold, bound: byCold, place: CellPlace(pack: number, cell: temperatures.coldestSensor), input: coldest)
+                ? Reason(
+                    .hot, bound: byHeat, place: CellPlace(pack: number, cell: temperatures.hottestSensor),
+                    input: hottest)
+                : Reason(
+                    .cold, bound: byCold, place: CellPlace(pack: number, cell: temperatures.coldestSensor),
+                    input: coldest)
             listing.consider(reason, &bounds)
         }
         if temperatures.isLost {
@@ -181,7 +197,9 @@ extension PackView {
     }
 
     private func mosfetLimit(_ amount: Milliamps, place: CellPlace) -> Reason {
-        Reason(mosfet.isLost ? .mosfetLost : .mosfetHot, bound: mosfet.scaled(amount), place: place, input: mosfet.value ?? 0)
+        Reason(
+            mosfet.isLost ? .mosfetLost : .mosfetHot, bound: mosfet.scaled(amount), place: place,
+            input: mosfet.value ?? 0)
     }
 
     /// The staleness ladder: past T_hold the limit ramps to 0 (failsafe.md §3), or through the extended hold of amendment 18.

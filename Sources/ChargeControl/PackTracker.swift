@@ -143,7 +143,8 @@ struct PackTracker: Sendable, BitwiseCopyable {
 
         if isJump(reading, pack: pack, at: now) {
             let confirmed =
-                hasCandidate && agrees(reading.cells, candidate) && CellSensors.agree(reading.cellTemperatures, candidateTemperatures)
+                hasCandidate && agrees(reading.cells, candidate)
+                && CellSensors.agree(reading.cellTemperatures, candidateTemperatures)
             candidate = reading.cells
             candidateTemperatures = reading.cellTemperatures
             hasCandidate = true
@@ -207,7 +208,9 @@ struct PackTracker: Sendable, BitwiseCopyable {
     private mutating func widen(
         _ fresh: PackMeasures, _ reading: PackReading, pack: PackConfiguration, at now: Instant
     ) {
-        if fresh.highest > measures.highest { (measures.highest, measures.highestCell) = (fresh.highest, fresh.highestCell) }
+        if fresh.highest > measures.highest {
+            (measures.highest, measures.highestCell) = (fresh.highest, fresh.highestCell)
+        }
         if fresh.lowest < measures.lowest { (measures.lowest, measures.lowestCell) = (fresh.lowest, fresh.lowestCell) }
         measures.chargeSwitch = measures.chargeSwitch && fresh.chargeSwitch
         measures.dischargeSwitch = measures.dischargeSwitch && fresh.dischargeSwitch
@@ -259,7 +262,8 @@ struct PackTracker: Sendable, BitwiseCopyable {
             startingSince = never
         }
         let isStarting = startingSince != never && now.since(startingSince) < 30_000
-        guard let reported = reading.soc, reported >= 0, reported <= 10_000, !isStarting, isChargeConsistent(reading) else {
+        guard let reported = reading.soc, reported >= 0, reported <= 10_000, !isStarting, isChargeConsistent(reading)
+        else {
             isSoCHeld = true
             return
         }
@@ -285,7 +289,9 @@ struct PackTracker: Sendable, BitwiseCopyable {
     }
 
     private func isMidRange(_ table: ChemistryTable) -> Bool {
-        guard let soc, !isSoCHeld, let coldest = sensors.extremes.coldest, let hottest = sensors.extremes.hottest, let c = capacity else { return false }
+        guard let soc, !isSoCHeld, let coldest = sensors.extremes.coldest, let hottest = sensors.extremes.hottest,
+            let c = capacity
+        else { return false }
         return measures.lowest >= table.midLow && measures.highest <= table.midHigh && soc >= 1500 && soc <= 9000
             && !sensors.isLost && coldest >= 50 && hottest <= 450 && alarms.held.isEmpty
             && Int64(measures.current.magnitude) * 10 <= Int64(c) * 3
@@ -299,7 +305,9 @@ struct PackTracker: Sendable, BitwiseCopyable {
     func usesExtendedHold(_ pack: PackConfiguration) -> Bool { pack.extendedHold && isEligibleForExtendedHold }
 
     /// Moves the pack through the staleness ladder and the transitions that need no knowledge of the bank.
-    mutating func age(hold: Milliseconds, zero: Milliseconds, pack: PackConfiguration, isStateless: Bool, at now: Instant) {
+    mutating func age(
+        hold: Milliseconds, zero: Milliseconds, pack: PackConfiguration, isStateless: Bool, at now: Instant
+    ) {
         if !pack.isEnabled {
             membership = .excluded
             stage = .lost
@@ -400,7 +408,8 @@ struct PackTracker: Sendable, BitwiseCopyable {
         case .member:
             if isSwitchedOff || isBreakerOpen(bank, difference: difference, at: now) { membership = .isolated }
         case .isolated:
-            let isOpen = isSwitchedOff || (breakerOpen.isRunning && isBreakerOpen(bank, difference: difference, at: now))
+            let isOpen =
+                isSwitchedOff || (breakerOpen.isRunning && isBreakerOpen(bank, difference: difference, at: now))
             if !isOpen {
                 membership = .joining
                 joiningSince = now
@@ -412,7 +421,8 @@ struct PackTracker: Sendable, BitwiseCopyable {
     }
 
     private mutating func isBreakerOpen(_ bank: Surroundings, difference: Millivolts, at now: Instant) -> Bool {
-        let open = measures.isCurrentKnown && measures.current.magnitude < 300 && bank.carriesCurrent
+        let open =
+            measures.isCurrentKnown && measures.current.magnitude < 300 && bank.carriesCurrent
             && bank.voltage != nil && difference > bank.equalDifference
         // 10 s, so that a slow poll under a load step does not look like an open breaker.
         return breakerOpen.update(open, at: now) >= 10_000

@@ -79,14 +79,18 @@ struct PhaseMachine: Sendable, BitwiseCopyable {
         Int64(highest - table.fullMinimum) * capacity - 20 * Int64(table.tailHead - table.fullMinimum) * max(current, 0)
     }
 
-    static func isNearFull(highest: Millivolts, current: Milliamps, capacity: MilliampHours, table: ChemistryTable) -> Bool {
+    static func isNearFull(highest: Millivolts, current: Milliamps, capacity: MilliampHours, table: ChemistryTable)
+        -> Bool
+    {
         let i = quiet(current)
         let c = Int64(capacity)
         return c > 0 && tail(highest: highest, current: i, capacity: c, table: table) >= 0 && i * 200 >= -c
     }
 
     /// E1 is false with the margin that leaving ABSORB needs: 15 mV, or a discharge above 0.02C.
-    static func isClearlyNotFull(highest: Millivolts, current: Milliamps, capacity: MilliampHours, table: ChemistryTable) -> Bool {
+    static func isClearlyNotFull(
+        highest: Millivolts, current: Milliamps, capacity: MilliampHours, table: ChemistryTable
+    ) -> Bool {
         let i = quiet(current)
         let c = Int64(capacity)
         return tail(highest: highest, current: i, capacity: c, table: table) < -15 * c || i * 50 < -c
@@ -141,7 +145,8 @@ struct PhaseMachine: Sendable, BitwiseCopyable {
             let m = packs[i].measures
             let isCalm =
                 (m.balancing == false || m.spread <= Self.balanceSpread) && m.highest >= bulk - 50
-                && Self.isNearFull(highest: m.highest, current: m.current, capacity: packs[i].capacity ?? 0, table: table)
+                && Self.isNearFull(
+                    highest: m.highest, current: m.current, capacity: packs[i].capacity ?? 0, table: table)
             least = min(least, calm[i].update(isCalm, at: now))
         }
         calmFor = least == .max ? -1 : least
@@ -155,7 +160,8 @@ struct PhaseMachine: Sendable, BitwiseCopyable {
         absorbTime = e1 ? min(absorbTime + dt, 86_400_000) : max(0, absorbTime - (dt + 1) / 2)
         let near = nearFull.update(e1, at: now)
         let far = notNearFull.update(
-            Self.isClearlyNotFull(highest: bank.highest, current: bank.current, capacity: bank.capacity, table: table), at: now)
+            Self.isClearlyNotFull(highest: bank.highest, current: bank.current, capacity: bank.capacity, table: table),
+            at: now)
         if input.overVoltageTrips >= Self.tripsThatEndACharge {
             end(.limited, input, configuration, at: now)
             return
@@ -268,7 +274,8 @@ struct PhaseMachine: Sendable, BitwiseCopyable {
     // MARK: Start
 
     /// INIT → the phase of the record, or by SoC and voltage (§5.6).
-    mutating func start(record: ControlRecord?, bank: BankView, _ configuration: ControlConfiguration, at now: Instant) {
+    mutating func start(record: ControlRecord?, bank: BankView, _ configuration: ControlConfiguration, at now: Instant)
+    {
         let down: Phase = configuration.floatMode == .none ? .rest : .float
         if let record {
             absorbTime = record.absorbTime

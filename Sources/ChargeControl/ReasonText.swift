@@ -64,17 +64,21 @@ extension LimitRule {
 
     var inputUnit: InputUnit {
         switch self {
-        case .userVoltage, .bmsVoltage, .absoluteVoltage, .runnerCell, .blockedVoltage, .floorVoltage, .cellHigh, .cellLow, .topLatch,
+        case .userVoltage, .bmsVoltage, .absoluteVoltage, .runnerCell, .blockedVoltage, .floorVoltage, .cellHigh,
+            .cellLow, .topLatch,
             .emptyLatch, .dischargeVoltage:
             .volts
         case .cold, .coldLatch, .hot, .mosfetHot: .celsius
-        case .userCurrent, .packUserCurrent, .bmsMargin, .bmsDynamic, .measuredShare, .obedience, .obedienceVoltage, .ramp: .amps
+        case .userCurrent, .packUserCurrent, .bmsMargin, .bmsDynamic, .measuredShare, .obedience, .obedienceVoltage,
+            .ramp:
+            .amps
         case .stale, .extendedHold, .holdAfterCut: .seconds
         case .socCeiling, .socTaper, .socReserve: .percent
         case .cRate: .ampHours
         case .degraded, .bootLoop: .count
         case .none, .phaseVoltage, .lostVoltage, .noTemperature, .mosfetLost, .switchOff, .alarm, .share, .phaseCurrent,
-            .unknownOverCurrentLimit, .cellUnknown, .joining, .equalising, .fault, .notReady, .command, .noPackConducts, .enableDelay:
+            .unknownOverCurrentLimit, .cellUnknown, .joining, .equalising, .fault, .notReady, .command, .noPackConducts,
+            .enableDelay:
             .none
         }
     }
@@ -155,7 +159,9 @@ extension Waiting {
         case .otherPacks, .calm, .absorbTime, .balancing, .rebulkVoltage: .seconds
         case .rebulkSoC: .percent
         case .temperature: .celsius
-        case .nothing, .firstSnapshot, .agreeingSnapshots, .fullChargeDay, .switchOn, .alarmClear, .freshData, .userResume: .none
+        case .nothing, .firstSnapshot, .agreeingSnapshots, .fullChargeDay, .switchOn, .alarmClear, .freshData,
+            .userResume:
+            .none
         }
     }
 

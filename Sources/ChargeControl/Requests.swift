@@ -27,7 +27,8 @@ struct ForceCharge: Sendable, BitwiseCopyable {
 
     /// - Parameter isAllowed: switched on by the owner, charge not blocked, data fresh. False ends the request at once (P20).
     mutating func update(
-        _ marks: Marks, soc: CentiPercent?, lowest: Millivolts, dischargeZero: Millivolts, isAllowed: Bool, at now: Instant
+        _ marks: Marks, soc: CentiPercent?, lowest: Millivolts, dischargeZero: Millivolts, isAllowed: Bool,
+        at now: Instant
     ) {
         let socLow = soc.map { $0 <= marks.assertSoC } ?? false
         let isLow = socLow || lowest <= dischargeZero + marks.assertAboveZero

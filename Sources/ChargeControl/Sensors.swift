@@ -29,7 +29,9 @@ struct CellSensors: Sendable, BitwiseCopyable {
     /// A step of more than 10 °C on any sensor since the last good value.
     func jumps(_ readings: CellTemperatures, disabled: UInt8) -> Bool {
         for i in 0..<readings.count where disabled & (1 << UInt8(i)) == 0 && seen & ~bad & (1 << UInt8(i)) != 0 {
-            if let t = Self.number(readings[i]), abs(Int32(t) - Int32(value[i])) > AcceptanceRules.temperatureJump { return true }
+            if let t = Self.number(readings[i]), abs(Int32(t) - Int32(value[i])) > AcceptanceRules.temperatureJump {
+                return true
+            }
         }
         return false
     }
@@ -37,7 +39,9 @@ struct CellSensors: Sendable, BitwiseCopyable {
     static func agree(_ a: CellTemperatures, _ b: CellTemperatures) -> Bool {
         if a.count != b.count { return false }
         for i in 0..<a.count {
-            if let x = number(a[i]), let y = number(b[i]), abs(Int32(x) - Int32(y)) > AcceptanceRules.temperatureJump { return false }
+            if let x = number(a[i]), let y = number(b[i]), abs(Int32(x) - Int32(y)) > AcceptanceRules.temperatureJump {
+                return false
+            }
         }
         return true
     }

@@ -18,7 +18,8 @@ struct ShareMeter: Sendable, BitwiseCopyable {
     mutating func update(_ packs: Span<PackView>, count: Int, bank: BankView, at now: Instant) {
         let isLoaded =
             bank.isFresh && bank.isCurrentKnown && bank.capacity > 0
-            && Int64(bank.current.magnitude) * 10 >= Int64(bank.capacity) && (sum == 0 || (sum > 0) == (bank.current > 0))
+            && Int64(bank.current.magnitude) * 10 >= Int64(bank.capacity)
+            && (sum == 0 || (sum > 0) == (bank.current > 0))
         let elapsed = loaded.update(isLoaded, at: now)
         let dt = last == never ? 0 : min(max(now.since(last), 0), Self.window)
         last = now
@@ -105,7 +106,9 @@ struct MeasuredCorrection: Sendable, BitwiseCopyable {
     init() {}
 
     /// - Parameter sent: the bank limit in force.
-    mutating func bound(excess worst: (limit: Milliamps, current: Milliamps, pack: UInt8)?, bankCurrent: Milliamps, sent: Milliamps)
+    mutating func bound(
+        excess worst: (limit: Milliamps, current: Milliamps, pack: UInt8)?, bankCurrent: Milliamps, sent: Milliamps
+    )
         -> Reason?
     {
         guard let worst, worst.current > worst.limit else {

@@ -199,7 +199,8 @@ import Testing
         #expect(rig.report.chargeCurrentLimit == 270_000)
     }
 
-    @Test(arguments: [true, false]) func `A13 an over-voltage alarm of all packs stops charging; the bit depends on the inverter`(
+    @Test(arguments: [true, false])
+    func `A13 an over-voltage alarm of all packs stops charging; the bit depends on the inverter`(
         cutsOutput: Bool
     ) {
         var configuration = ControlConfiguration.reference(charge: 500_000, discharge: 500_000, packs: 3)
@@ -218,7 +219,8 @@ import Testing
         for i in 0..<3 { rig.packs[i].alarms = [.cellOverVoltage, .mosfetOverTemperature] }
         rig.second()
         #expect(!rig.report.dischargeEnabled)
-        #expect(rig.report.protections.contains(.cellOverVoltage), "both directions blocked: nothing is lost by the bit")
+        #expect(
+            rig.report.protections.contains(.cellOverVoltage), "both directions blocked: nothing is lost by the bit")
     }
 
     @Test func `A14 a shunt over three packs is dropped when one is lost and comes back by itself`() {
@@ -267,7 +269,9 @@ import Testing
             for i in 0..<count { #expect(result * capacities[i] <= limits[i] * total) }
             #expect(bank(Array((0..<count).reversed())) == result)
             // Not needlessly small either: one more amp would overload some pack.
-            #expect((0..<count).contains { (result + 1) * capacities[$0] > limits[$0] * total } || result == limits.reduce(0, +))
+            #expect(
+                (0..<count).contains { (result + 1) * capacities[$0] > limits[$0] * total }
+                    || result == limits.reduce(0, +))
         }
     }
 }

@@ -64,7 +64,9 @@ import Testing
     @Test func `absurd values are reported, not computed with`() {
         for extreme in [Int32.min, Int32.max] {
             let found = keys {
-                ($0.bulk, $0.float, $0.rebulk, $0.cellsInSeries, $0.coldZero) = (extreme, extreme, extreme, extreme, extreme)
+                ($0.bulk, $0.float, $0.rebulk, $0.cellsInSeries, $0.coldZero) = (
+                    extreme, extreme, extreme, extreme, extreme
+                )
             }
             #expect(found.count >= 4)
         }

@@ -5,7 +5,9 @@ import Testing
 
 /// Implausible data, sensors, alarms, faults (failsafe.md §2, §4; amendments 1–9, 17; F6, F7, F15).
 @Suite struct FaultTests {
-    func settled(_ change: (inout PackReading) -> Void = { _ in }, _ configuration: ControlConfiguration = .reference()) -> Rig {
+    func settled(_ change: (inout PackReading) -> Void = { _ in }, _ configuration: ControlConfiguration = .reference())
+        -> Rig
+    {
         var reading = PackReading.reference()
         change(&reading)
         var rig = Rig(configuration, packs: [reading])
@@ -13,14 +15,19 @@ import Testing
         return rig
     }
 
-    @Test(arguments: [0, 1499, 4001, 65_535]) func `F6 a cell of an impossible voltage rejects the whole snapshot`(cell: Int) {
+    @Test(arguments: [0, 1499, 4001, 65_535]) func `F6 a cell of an impossible voltage rejects the whole snapshot`(
+        cell: Int
+    ) {
         var rig = settled()
         rig.packs[0].cells[3] = UInt16(cell)
         let verdict = rig.controller.accept(rig.packs[0], pack: 0, at: rig.now + 500)
         #expect(verdict == .cellVoltage)
         let before = rig.report
         rig.run(seconds: 40)
-        #expect(rig.history.suffix(40).allSatisfy { $0.ccl <= before.chargeCurrentLimit && $0.cvl <= before.chargeVoltageLimit })
+        #expect(
+            rig.history.suffix(40).allSatisfy {
+                $0.ccl <= before.chargeCurrentLimit && $0.cvl <= before.chargeVoltageLimit
+            })
         #expect(rig.report.chargeCurrentLimit == 0)
         #expect(rig.report.lowestCell == before.lowestCell)
     }
@@ -35,7 +42,8 @@ import Testing
             rig.run(seconds: 100)
             #expect(rig.report.chargeCurrentLimit == 0, "\(code)")
             #expect(rig.output.chargeReason.rule == .noTemperature)
-            #expect(rig.report.dischargeCurrentLimit <= before.dischargeCurrentLimit, "the lost sensor's last effect stays")
+            #expect(
+                rig.report.dischargeCurrentLimit <= before.dischargeCurrentLimit, "the lost sensor's last effect stays")
             #expect(rig.output.warnings.contains(.temperatureSensor))
             rig.packs[0].cellTemperatures[1] = .value(250)
             rig.packs[0].cellTemperatures[0] = .value(250)
@@ -127,7 +135,9 @@ import Testing
     }
 
     @Test func `the MOSFET factor: full at 70 °C, a quarter at 80, nothing at 90`() {
-        for (temperature, expected) in [(700, 135_000), (750, 84_375), (800, 33_750), (850, 16_875), (900, 0)] as [(Int32, Int32)] {
+        for (temperature, expected) in [(700, 135_000), (750, 84_375), (800, 33_750), (850, 16_875), (900, 0)]
+            as [(Int32, Int32)]
+        {
             let rig = settled { $0.mosfetTemperature = .value(temperature) }
             #expect(rig.report.chargeCurrentLimit == expected)
             #expect(rig.report.dischargeCurrentLimit == expected)
@@ -208,7 +218,8 @@ import Testing
             (.packUnderVoltage, false, true), (.cellOverTemperature, true, false), (.chargeOverCurrent, true, false),
             (.dischargeOverCurrent, false, true), (.cellImbalance, false, false), (.boxOverTemperature, true, false),
             (.cellUnderTemperature, true, false), (.cellOverVoltage, true, false), (.cellUnderVoltage, false, true),
-            (.hardwareA, true, true), (.hardwareB, true, true), (.wireResistance, false, false), (.bmsInternal, true, true),
+            (.hardwareA, true, true), (.hardwareB, true, true), (.wireResistance, false, false),
+            (.bmsInternal, true, true),
         ]
         for row in table {
             var rig = settled()
@@ -269,7 +280,9 @@ import Testing
         #expect(rig.report.chargeCurrentLimit == 0 && rig.report.dischargeCurrentLimit == 0)
         #expect(!rig.report.chargeEnabled && !rig.report.dischargeEnabled)
         #expect(rig.report.protections.contains(.cellUnderVoltage))
-        let early = #expect(throws: CommandRefusal.self) { try rig.controller.handle(.acknowledge(pack: 1), at: rig.now) }
+        let early = #expect(throws: CommandRefusal.self) {
+            try rig.controller.handle(.acknowledge(pack: 1), at: rig.now)
+        }
         #expect(early == .causeStillPresent)
         for voltage in [2250, 2500, 2800, 3050, 3340] {
             for i in 0..<16 { rig.packs[0].cells[i] = UInt16(max(voltage, Int(rig.packs[0].cells[i]))) }
@@ -282,9 +295,13 @@ import Testing
         rig.run(seconds: 100)
         #expect(rig.output.packs[0].state == .active)
         #expect(rig.report.chargeCurrentLimit > 0)
-        let again = #expect(throws: CommandRefusal.self) { try rig.controller.handle(.acknowledge(pack: 1), at: rig.now) }
+        let again = #expect(throws: CommandRefusal.self) {
+            try rig.controller.handle(.acknowledge(pack: 1), at: rig.now)
+        }
         #expect(again == .nothingToAcknowledge)
-        let other = #expect(throws: CommandRefusal.self) { try rig.controller.handle(.acknowledge(pack: 2), at: rig.now) }
+        let other = #expect(throws: CommandRefusal.self) {
+            try rig.controller.handle(.acknowledge(pack: 2), at: rig.now)
+        }
         #expect(other == .noSuchPack)
     }
 

@@ -7,7 +7,8 @@ import Testing
 @Suite struct PackStateTests {
     func bank(_ count: Int, settle: Bool = true) -> Rig {
         var rig = Rig(
-            .reference(charge: 500_000, discharge: 500_000, packs: count), packs: Array(repeating: .reference(), count: count))
+            .reference(charge: 500_000, discharge: 500_000, packs: count),
+            packs: Array(repeating: .reference(), count: count))
         if settle { rig.run(seconds: 200) }
         return rig
     }
@@ -199,7 +200,8 @@ import Testing
                 rig.run(seconds: 90)
                 let r = rig.report
                 return [
-                    r.chargeVoltageLimit, r.chargeCurrentLimit, r.dischargeCurrentLimit, r.soc, r.voltage, r.current, r.highestCell,
+                    r.chargeVoltageLimit, r.chargeCurrentLimit, r.dischargeCurrentLimit, r.soc, r.voltage, r.current,
+                    r.highestCell,
                     r.lowestCell, r.packsOnline,
                 ]
             }

@@ -30,7 +30,8 @@ import Testing
         var r = PackReading()
         let middle = random.within(Int(table.severeLow) - 50...Int(table.absoluteMaximum) + 40)
         for _ in 0..<Int(c.cellsInSeries) {
-            r.cells.append(UInt16(min(max(middle + random.within(-60...60), Int(table.plausibleLow)), Int(table.plausibleHigh))))
+            r.cells.append(
+                UInt16(min(max(middle + random.within(-60...60), Int(table.plausibleLow)), Int(table.plausibleHigh))))
         }
         r.addUp()
         r.current = Int32(random.within(-150_000...150_000))
@@ -93,12 +94,16 @@ import Testing
         let table = ChemistryTable(c.chemistry)
         let believed = readings.allSatisfy { $0.cells.reduceSum == Int($0.packVoltage ?? 0) }
         if r.chargeCurrentLimit < 0 || r.dischargeCurrentLimit < 0 { return "negative limit" }
-        if r.chargeCurrentLimit > c.userCharge || r.dischargeCurrentLimit > c.userDischarge { return "P1: above the user's cap" }
+        if r.chargeCurrentLimit > c.userCharge || r.dischargeCurrentLimit > c.userDischarge {
+            return "P1: above the user's cap"
+        }
         var margin: (charge: Int64, discharge: Int64) = (0, 0)
         var ovp = table.absoluteMaximum
         var capacity: (charge: Int64, discharge: Int64) = (0, 0)
         for reading in readings {
-            if let s = reading.settings, s.cellOverVoltage! > s.cellUnderVoltage! + 300 { ovp = min(ovp, s.cellOverVoltage! - 50) }
+            if let s = reading.settings, s.cellOverVoltage! > s.cellUnderVoltage! + 300 {
+                ovp = min(ovp, s.cellOverVoltage! - 50)
+            }
             let cap = Int64(AcceptanceRules.capacity(of: reading, typed: nil) ?? 0)
             if reading.chargeSwitch! {
                 margin.charge += Int64(reading.settings?.chargeOverCurrent ?? 0) * Int64(c.bmsMarginPercent) / 100
@@ -109,32 +114,51 @@ import Testing
                 capacity.discharge += cap
             }
         }
-        if r.chargeCurrentLimit > margin.charge || r.dischargeCurrentLimit > margin.discharge { return "P1: above Σ margin × OCP" }
+        if r.chargeCurrentLimit > margin.charge || r.dischargeCurrentLimit > margin.discharge {
+            return "P1: above Σ margin × OCP"
+        }
         if r.chargeVoltageLimit > c.cellsInSeries * ovp { return "P2: CVL above the cap" }
-        if r.chargeVoltageLimit < min(c.cellsInSeries * c.rebulk, c.cellsInSeries * ovp) / 100 * 100 { return "P2: CVL below rebulk" }
+        if r.chargeVoltageLimit < min(c.cellsInSeries * c.rebulk, c.cellsInSeries * ovp) / 100 * 100 {
+            return "P2: CVL below rebulk"
+        }
         for (i, reading) in readings.enumerated() {
             let highest = (0..<reading.cells.count).map { Int32(reading.cells[$0]) }.max()!
             let lowest = (0..<reading.cells.count).map { Int32(reading.cells[$0]) }.min()!
-            let coldest = (0..<reading.cellTemperatures.count).compactMap { reading.cellTemperatures[$0].temperature }.min()
+            let coldest = (0..<reading.cellTemperatures.count).compactMap { reading.cellTemperatures[$0].temperature }
+                .min()
             if reading.chargeSwitch! && believed {
-                if highest >= controller.band.chargeZero && r.chargeCurrentLimit > 0 { return "P5: a cell ≥ z, CCL > 0" }
+                if highest >= controller.band.chargeZero && r.chargeCurrentLimit > 0 {
+                    return "P5: a cell ≥ z, CCL > 0"
+                }
                 if c.chemistry != .lto && coldest! <= 0 && r.chargeCurrentLimit > 0 { return "P6: frost, CCL > 0" }
                 let cap = Int64(AcceptanceRules.capacity(of: reading, typed: nil) ?? 0)
                 let limit = Int64(controller.views[i].chargeLimit.bound)
-                if capacity.charge > 0 && Int64(r.chargeCurrentLimit) * cap > limit * capacity.charge { return "P1: share above lim_p" }
-                if let published = reading.dynamicChargeLimit, Int64(r.chargeCurrentLimit) * cap > Int64(published) * capacity.charge {
+                if capacity.charge > 0 && Int64(r.chargeCurrentLimit) * cap > limit * capacity.charge {
+                    return "P1: share above lim_p"
+                }
+                if let published = reading.dynamicChargeLimit,
+                    Int64(r.chargeCurrentLimit) * cap > Int64(published) * capacity.charge
+                {
                     return "P1: above the BMS's own limit"
                 }
             }
             if reading.dischargeSwitch! && believed {
-                if lowest <= controller.band.dischargeZero && r.dischargeCurrentLimit > 0 { return "P5: a cell ≤ zd, DCL > 0" }
+                if lowest <= controller.band.dischargeZero && r.dischargeCurrentLimit > 0 {
+                    return "P5: a cell ≤ zd, DCL > 0"
+                }
             }
         }
         let o = controller.output
         if r.chargeCurrentLimit < c.userCharge && o.chargeReason.rule == .none { return "P22: no reason for CCL" }
-        if r.dischargeCurrentLimit < c.userDischarge && o.dischargeReason.rule == .none { return "P22: no reason for DCL" }
-        if r.chargeVoltageLimit < c.cellsInSeries * c.bulk && o.voltageReason.rule == .none { return "P22: no reason for CVL" }
-        if o.chargeReason.bound != r.chargeCurrentLimit && r.chargeCurrentLimit != 0 { return "the reason is not the binding one" }
+        if r.dischargeCurrentLimit < c.userDischarge && o.dischargeReason.rule == .none {
+            return "P22: no reason for DCL"
+        }
+        if r.chargeVoltageLimit < c.cellsInSeries * c.bulk && o.voltageReason.rule == .none {
+            return "P22: no reason for CVL"
+        }
+        if o.chargeReason.bound != r.chargeCurrentLimit && r.chargeCurrentLimit != 0 {
+            return "the reason is not the binding one"
+        }
         if o.chargeLimiters.count > 0 {
             for i in 0..<o.chargeLimiters.count where o.chargeLimiters[i].bound < r.chargeCurrentLimit {
                 return "a listed limiter \(o.chargeLimiters[i]) is below CCL \(r.chargeCurrentLimit)"
@@ -246,7 +270,9 @@ import Testing
             var readings = (0..<count).map { _ in Self.reading(&random, c) }
             for i in readings.indices {
                 readings[i].alarms = []
-                for k in 0..<readings[i].cells.count { readings[i].cells[k] = UInt16(Int(c.float) - 20 + random.below(10)) }
+                for k in 0..<readings[i].cells.count {
+                    readings[i].cells[k] = UInt16(Int(c.float) - 20 + random.below(10))
+                }
                 readings[i].addUp()
                 for k in 0..<readings[i].cellTemperatures.count { readings[i].cellTemperatures[k] = .value(250) }
             }
@@ -261,7 +287,9 @@ import Testing
                     if silent[i] > 0 { continue }
                     readings[i].uptime = now.milliseconds
                     readings[i].uptimeResolution = 1000
-                    if controller.accept(readings[i], pack: i, at: now) == .none { checker.accepted(i, readings[i], at: now) }
+                    if controller.accept(readings[i], pack: i, at: now) == .none {
+                        checker.accepted(i, readings[i], at: now)
+                    }
                 }
                 controller.tick(at: now)
                 if let broken = checker.check(controller, at: now) {
@@ -301,7 +329,9 @@ struct LifeChecker {
     var lastAccepted: [Instant?]
     var lastReading: [PackReading?]
     var previous: BankReport?
-    var lastDecrease: (charge: Instant, discharge: Instant) = (Instant(milliseconds: -100_000), Instant(milliseconds: -100_000))
+    var lastDecrease: (charge: Instant, discharge: Instant) = (
+        Instant(milliseconds: -100_000), Instant(milliseconds: -100_000)
+    )
     var hadMember = false
     var alarmsBefore: [Alarms]
 
@@ -332,22 +362,31 @@ struct LifeChecker {
         {
             return "P3: limits after T_zero"
         }
-        if !r.requests.isEmpty && (r.chargeCurrentLimit == 0 && !r.chargeEnabled) { return "P20: request while blocked" }
+        if !r.requests.isEmpty && (r.chargeCurrentLimit == 0 && !r.chargeEnabled) {
+            return "P20: request while blocked"
+        }
         if r.soc == 100 && !controller.soc.isFull { return "P11: 100 without FULL" }
         for (i, reading) in lastReading.enumerated() {
             // P5 and P7: what the newest snapshot says is in force in this very tick.
-            guard let reading, lastAccepted[i] == now, o.packs[i].state != .isolated, reading.chargeSwitch! else { continue }
+            guard let reading, lastAccepted[i] == now, o.packs[i].state != .isolated, reading.chargeSwitch! else {
+                continue
+            }
             if o.packs[i].state == .chargeOff || o.packs[i].state == .absent || o.packs[i].state == .lost { continue }
             let highest = (0..<reading.cells.count).map { Int32(reading.cells[$0]) }.max()!
-            let coldest = (0..<reading.cellTemperatures.count).compactMap { reading.cellTemperatures[$0].temperature }.min()
+            let coldest = (0..<reading.cellTemperatures.count).compactMap { reading.cellTemperatures[$0].temperature }
+                .min()
             let mustStop =
                 highest >= controller.band.chargeZero || c.chemistry != .lto && (coldest ?? 0) <= 0
                 || (0..<reading.cellTemperatures.count).contains { reading.cellTemperatures[$0] == .invalid }
-            if mustStop && r.chargeCurrentLimit > 0 { return "P5/P6/P7: CCL \(r.chargeCurrentLimit) in spite of pack \(i + 1)" }
+            if mustStop && r.chargeCurrentLimit > 0 {
+                return "P5/P6/P7: CCL \(r.chargeCurrentLimit) in spite of pack \(i + 1)"
+            }
         }
         guard let before = previous else { return nil }
         if let broken = checkRise(r, before, controller, at: now) { return broken }
-        if abs(r.soc - before.soc) > 1 && r.soc != 0 && before.soc != 0 && r.soc != 100 && before.soc > 1 && o.mayTransmit && r.soc > 1 {
+        if abs(r.soc - before.soc) > 1 && r.soc != 0 && before.soc != 0 && r.soc != 100 && before.soc > 1
+            && o.mayTransmit && r.soc > 1
+        {
             return "S6: SoC \(before.soc) → \(r.soc)"
         }
         for i in alarmsBefore.indices where lastAccepted[i] != now {
@@ -356,14 +395,18 @@ struct LifeChecker {
         return nil
     }
 
-    private mutating func checkRise(_ r: BankReport, _ before: BankReport, _ controller: Controller, at now: Instant) -> String? {
+    private mutating func checkRise(_ r: BankReport, _ before: BankReport, _ controller: Controller, at now: Instant)
+        -> String?
+    {
         if r.chargeCurrentLimit < before.chargeCurrentLimit { lastDecrease.charge = now }
         if r.dischargeCurrentLimit < before.dischargeCurrentLimit { lastDecrease.discharge = now }
         let cameToLife = !hadMember && controller.bank.conducting > 0
         if cameToLife { lastDecrease = (Instant(milliseconds: -100_000), Instant(milliseconds: -100_000)) }
         if r.chargeCurrentLimit > before.chargeCurrentLimit {
             if now.since(lastDecrease.charge) <= 30_000 { return "P8: CCL rises within 30 s" }
-            if Int64(r.chargeCurrentLimit - before.chargeCurrentLimit) > max(5000, Int64(c.userCharge) / 50) { return "P8: CCL too fast" }
+            if Int64(r.chargeCurrentLimit - before.chargeCurrentLimit) > max(5000, Int64(c.userCharge) / 50) {
+                return "P8: CCL too fast"
+            }
         }
         if r.dischargeCurrentLimit > before.dischargeCurrentLimit && !cameToLife {
             if now.since(lastDecrease.discharge) <= 30_000 { return "P8: DCL rises within 30 s" }

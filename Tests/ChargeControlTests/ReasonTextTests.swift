@@ -23,9 +23,12 @@ private struct Text: TextSink {
         #expect(
             text(Reason(.cold, bound: 0, place: CellPlace(pack: 1, cell: 2), input: -20))
                 == "pack 1 sensor 2 at -2.0 °C: limit by temperature, cold")
-        #expect(text(Reason(.switchOff, bound: 0, place: CellPlace(pack: 3, cell: 0))) == "pack 3: the BMS has switched this direction off")
-        #expect(text(Reason(.bmsMargin, bound: 135_000, place: CellPlace(pack: 1, cell: 0), input: 150_000))
-            == "pack 1 at 150.0 A: margin below the over-current setting of the BMS")
+        #expect(
+            text(Reason(.switchOff, bound: 0, place: CellPlace(pack: 3, cell: 0)))
+                == "pack 3: the BMS has switched this direction off")
+        #expect(
+            text(Reason(.bmsMargin, bound: 135_000, place: CellPlace(pack: 1, cell: 0), input: 150_000))
+                == "pack 1 at 150.0 A: margin below the over-current setting of the BMS")
         #expect(text(Reason(.phaseCurrent, bound: 0)) == "charge finished, resting")
         #expect(text(Reason(.socCeiling, bound: 0, input: 8050)) == "at 80.5 %: SoC ceiling reached")
     }

@@ -5,7 +5,9 @@ import Testing
 
 /// Requests, overrides, obedience and planned limits (charge-control.md §7.4, §7.5, §8, §10, §11; amendment 7).
 @Suite struct RequestTests {
-    func settled(_ configuration: ControlConfiguration = .reference(), _ change: (inout PackReading) -> Void = { _ in }) -> Rig {
+    func settled(_ configuration: ControlConfiguration = .reference(), _ change: (inout PackReading) -> Void = { _ in })
+        -> Rig
+    {
         var reading = PackReading.reference()
         change(&reading)
         var rig = Rig(configuration, packs: [reading])
@@ -91,7 +93,8 @@ import Testing
         func run(hours: Int, allowed: Bool = true) {
             for _ in 0..<hours {
                 now = now + 3_600_000
-                request.update(soc: 6000, becameFull: false, everyDays: 14, releasesAt97: false, isAllowed: allowed, at: now)
+                request.update(
+                    soc: 6000, becameFull: false, everyDays: 14, releasesAt97: false, isAllowed: allowed, at: now)
             }
         }
         run(hours: 14 * 24)
@@ -191,7 +194,9 @@ import Testing
     }
 
     @Test func `the taper by SoC has the corners of the table`() {
-        for (soc, expected) in [(8500, 1000), (8750, 750), (9000, 500), (9500, 200), (9800, 100), (10_000, 100)] as [(Int32, Int32)] {
+        for (soc, expected) in [(8500, 1000), (8750, 750), (9000, 500), (9500, 200), (9800, 100), (10_000, 100)]
+            as [(Int32, Int32)]
+        {
             #expect(SoCTaper.chargeScaled(1000, soc: soc) == expected)
         }
         for (soc, expected) in [(2000, 1000), (1500, 500), (1000, 200), (500, 100), (0, 100)] as [(Int32, Int32)] {
@@ -226,7 +231,8 @@ import Testing
         #expect(rig.report.chargeCurrentLimit == 135_000)
     }
 
-    @Test(arguments: [ObeyDischargeAction.warn, .cut]) func `amendment 7 for discharge it only warns unless cut is configured`(
+    @Test(arguments: [ObeyDischargeAction.warn, .cut])
+    func `amendment 7 for discharge it only warns unless cut is configured`(
         action: ObeyDischargeAction
     ) {
         var configuration = ControlConfiguration.reference()
@@ -275,7 +281,9 @@ import Testing
         rig.packs[0].setAll(2900)
         rig.packs[0].current = 5000
         rig.run(seconds: 62)
-        #expect(rig.report.dischargeCurrentLimit > 0 || rig.output.dischargeReason.rule != .emptyLatch, "charging opens it too")
+        #expect(
+            rig.report.dischargeCurrentLimit > 0 || rig.output.dischargeReason.rule != .emptyLatch,
+            "charging opens it too")
     }
 
     @Test func `DVL takes the discharge enable after 10 s below and gives it back 0.1 V per cell above`() {

@@ -25,7 +25,8 @@ struct Rig {
     }
 
     init(
-        _ configuration: ControlConfiguration = .reference(), packs: [PackReading] = [.reference()], record: ControlRecord? = nil,
+        _ configuration: ControlConfiguration = .reference(), packs: [PackReading] = [.reference()],
+        record: ControlRecord? = nil,
         recentBoots: Int32 = 0, start: Milliseconds = 0
     ) {
         now = Instant(milliseconds: start)
@@ -51,8 +52,10 @@ struct Rig {
         controller.tick(at: now)
         history.append(
             Told(
-                at: now, cvl: report.chargeVoltageLimit, ccl: report.chargeCurrentLimit, dcl: report.dischargeCurrentLimit,
-                chargeEnabled: report.chargeEnabled, dischargeEnabled: report.dischargeEnabled, mayTransmit: output.mayTransmit,
+                at: now, cvl: report.chargeVoltageLimit, ccl: report.chargeCurrentLimit,
+                dcl: report.dischargeCurrentLimit,
+                chargeEnabled: report.chargeEnabled, dischargeEnabled: report.dischargeEnabled,
+                mayTransmit: output.mayTransmit,
                 soc: report.soc))
     }
 
@@ -78,7 +81,9 @@ struct Rig {
 
 extension ControlConfiguration {
     /// LFP 16S 280 Ah, 140 A in both directions (charge-control.md §14).
-    static func reference(charge: Milliamps = 140_000, discharge: Milliamps = 140_000, packs: Int = 1) -> ControlConfiguration {
+    static func reference(charge: Milliamps = 140_000, discharge: Milliamps = 140_000, packs: Int = 1)
+        -> ControlConfiguration
+    {
         var c = ControlConfiguration(chemistry: .lfp)
         c.userCharge = charge
         c.userDischarge = discharge
@@ -90,7 +95,8 @@ extension ControlConfiguration {
 extension PackReading {
     /// One pack of charge-control.md §14: OCP 150 A, OVP 3.65 V, UVP 2.70 V, 25 °C, idle.
     static func reference(
-        highest: Int = 3360, others: Int = 3340, soc: CentiPercent = 6000, current: Milliamps = 0, capacity: MilliampHours = 280_000
+        highest: Int = 3360, others: Int = 3340, soc: CentiPercent = 6000, current: Milliamps = 0,
+        capacity: MilliampHours = 280_000
     ) -> PackReading {
         var r = PackReading()
         for i in 0..<16 { r.cells.append(UInt16(i == 6 ? highest : others)) }

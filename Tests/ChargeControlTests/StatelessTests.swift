@@ -52,7 +52,9 @@ import Testing
     }
 
     @Test func `an age moves through the ladder`() {
-        for (age, expected) in [(0, 135_000), (15_000, 135_000), (18_000, 108_000), (30_000, 0), (31_000, 0)] as [(Int64, Int32)] {
+        for (age, expected) in [(0, 135_000), (15_000, 135_000), (18_000, 108_000), (30_000, 0), (31_000, 0)]
+            as [(Int64, Int32)]
+        {
             let output = explain([.reference()], ages: [age]).output
             #expect(output.report.chargeCurrentLimit == expected)
             #expect(output.report.dischargeCurrentLimit == expected)

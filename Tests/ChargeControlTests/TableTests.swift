@@ -5,7 +5,9 @@ import Testing
 
 /// The tables of charge-control.md §2 and §7, corner by corner, and the arithmetic between the corners.
 @Suite struct TableTests {
-    func band(_ chemistry: Chemistry, ovp: Int32?, uvp: Int32?, bulk: Int32? = nil, taper: TaperPreset = .standard) -> CellBand {
+    func band(_ chemistry: Chemistry, ovp: Int32?, uvp: Int32?, bulk: Int32? = nil, taper: TaperPreset = .standard)
+        -> CellBand
+    {
         var c = ControlConfiguration(chemistry: chemistry)
         if let bulk { c.bulk = bulk }
         c.taper = taper
@@ -29,15 +31,18 @@ import Testing
             }
         }
         let lfp = band(.lfp, ovp: 3650, uvp: 2700)
-        #expect([3400, 3425, 3450, 3475, 3500, 3550, 3599, 3600].map { lfp.chargeScaled(135_000, highest: $0) }
-            == [135_000, 101_250, 67_500, 43_875, 20_250, 2700, 54, 0])
+        #expect(
+            [3400, 3425, 3450, 3475, 3500, 3550, 3599, 3600].map { lfp.chargeScaled(135_000, highest: $0) }
+                == [135_000, 101_250, 67_500, 43_875, 20_250, 2700, 54, 0])
     }
 
     @Test func `discharge taper corners of §7.2`() {
         let lfp = band(.lfp, ovp: 3650, uvp: 2700)
-        #expect([2800, 2875, 2950, 3025, 3100].map { lfp.dischargeScaled(1000, lowest: $0) } == [0, 50, 200, 500, 1000])
+        #expect(
+            [2800, 2875, 2950, 3025, 3100].map { lfp.dischargeScaled(1000, lowest: $0) } == [0, 50, 200, 500, 1000])
         let nmc = band(.nmc, ovp: 4220, uvp: 2900)
-        #expect([3000, 3075, 3150, 3225, 3300].map { nmc.dischargeScaled(1000, lowest: $0) } == [0, 50, 200, 500, 1000])
+        #expect(
+            [3000, 3075, 3150, 3225, 3300].map { nmc.dischargeScaled(1000, lowest: $0) } == [0, 50, 200, 500, 1000])
         let strict = band(.lfp, ovp: 3650, uvp: 2900)
         #expect(strict.dischargeZero == 3000)
         #expect(band(.lto, ovp: nil, uvp: nil).dischargeFull == 2100)
@@ -66,7 +71,9 @@ import Testing
             (-200, 0), (-100, 200), (0, 500), (100, 1000), (450, 1000), (500, 500), (550, 250), (600, 0), (-150, 100),
         ]
         for (t, expected) in discharge { #expect(lfp.dischargeFraction.scaled(1000, at: t) == expected) }
-        let nmc: [(Int32, Int32)] = [(0, 0), (50, 100), (100, 200), (200, 500), (400, 500), (450, 300), (500, 100), (520, 0)]
+        let nmc: [(Int32, Int32)] = [
+            (0, 0), (50, 100), (100, 200), (200, 500), (400, 500), (450, 300), (500, 100), (520, 0),
+        ]
         for (t, expected) in nmc { #expect(ChemistryTable(.nmc).chargeRate.scaled(1000, at: t) == expected) }
         let lto: [(Int32, Int32)] = [(-200, 0), (-100, 200), (0, 500), (100, 1000), (450, 1000), (500, 500), (550, 0)]
         for (t, expected) in lto { #expect(ChemistryTable(.lto).chargeRate.scaled(1000, at: t) == expected) }
@@ -86,13 +93,15 @@ import Testing
         for (capacity, points) in rows {
             for (voltage, current) in points {
                 #expect(PhaseMachine.isNearFull(highest: voltage, current: current, capacity: capacity, table: table))
-                #expect(!PhaseMachine.isNearFull(highest: voltage, current: current + 2, capacity: capacity, table: table))
+                #expect(
+                    !PhaseMachine.isNearFull(highest: voltage, current: current + 2, capacity: capacity, table: table))
             }
         }
         #expect(!PhaseMachine.isNearFull(highest: 3369, current: 0, capacity: 280_000, table: table))
         #expect(PhaseMachine.isNearFull(highest: 3400, current: -1400, capacity: 280_000, table: table))
         #expect(!PhaseMachine.isNearFull(highest: 3400, current: -1401, capacity: 280_000, table: table))
-        #expect(PhaseMachine.isNearFull(highest: 3370, current: 299, capacity: 280_000, table: table), "shunt noise is 0")
+        #expect(
+            PhaseMachine.isNearFull(highest: 3370, current: 299, capacity: 280_000, table: table), "shunt noise is 0")
     }
 
     @Test func `unlike other projects frost is never a row of the table`() {
