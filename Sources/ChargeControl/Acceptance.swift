@@ -29,6 +29,8 @@ struct AcceptanceRules: Sendable {
 
     /// The largest current that any BMS of this class can measure (failsafe.md §2).
     static let currentMaximum: Milliamps = 1_000_000
+    /// 32 cells of 4.5 V and some.
+    static let packVoltageMaximum: Millivolts = 200_000
     static let temperatureRange: ClosedRange<Decidegrees> = -400...1000
     /// A full capacity outside 1...5000 Ah is not believed.
     static let capacityRange: ClosedRange<MilliampHours> = 1_000...5_000_000
@@ -53,6 +55,8 @@ struct AcceptanceRules: Sendable {
             let cell = Int32(reading.cells[i])
             if cell < table.plausibleLow || cell > table.plausibleHigh { return .cellVoltage }
         }
+        // Before any arithmetic: no pack has a voltage outside this, and the sum check must not overflow.
+        if let voltage = reading.packVoltage, voltage < 0 || voltage > Self.packVoltageMaximum { return .sum }
         if let current = reading.current {
             let bound = overCurrent.map { min(2 * max($0, userLimit), Self.currentMaximum) } ?? Self.currentMaximum
             if current > bound || current < -bound { return .current }

@@ -143,7 +143,4 @@ public struct ControlConfiguration: Equatable, Sendable {
         case .lto: 1900
         }
     }
-
-    /// n × a cell voltage.
-    func pack(_ cell: Millivolts) -> Millivolts { cellsInSeries * cell }
 }

@@ -55,7 +55,8 @@ extension Controller {
             let why = frozen(at: lastVoltage)
             least = isLost ? Reason(.lostVoltage, bound: lastVoltage) : why
         }
-        let floor = n * configuration.rebulk
+        // Rounded up, so that the rounding down below does not end under it.
+        let floor = (n * configuration.rebulk + 99) / 100 * 100
         isInconsistent = cap < floor
         if least.bound < floor { least = Reason(.floorVoltage, bound: min(floor, cap), input: least.bound) }
         lastVoltage = least.bound

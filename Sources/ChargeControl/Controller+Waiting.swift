@@ -61,6 +61,10 @@ extension Controller {
         let target = configuration.cellsInSeries * configuration.float
         if phase.phase == .float && lastPhaseVoltage > target { return (.floatRamp, Int64(lastPhaseVoltage - target)) }
         if bank.highest <= configuration.rebulk { return (.rebulkVoltage, phase.untilFloatRested(at: now)) }
+        let day: Milliseconds = 86_400_000
+        if configuration.fullEveryDays > 0 && phase.sinceFull >= Int64(configuration.fullEveryDays) * day {
+            return (.fullChargeDay, 0)
+        }
         let missing = Int64((soc.fine ?? 0) - configuration.rebulkSoC)
         return missing > 0 ? (.rebulkSoC, missing) : (.rebulkSoC, 0)
     }

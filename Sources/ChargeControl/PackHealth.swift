@@ -29,7 +29,6 @@ struct Liveness: Sendable, BitwiseCopyable {
     private(set) var isStuckAtRest = false
     /// The counter went back: the BMS was switched off and on.
     private(set) var restarted = false
-    private(set) var isFrozen = false
 
     init() {}
 
@@ -59,8 +58,7 @@ struct Liveness: Sendable, BitwiseCopyable {
         let hasCounter = advancedAt != never && reading.uptime != nil && reading.uptimeResolution <= 2000
         let isFrozenUnderLoad = !hasCounter && identical >= 120_000 && current.magnitude >= 2000
         isStuckAtRest = identical >= 15 * 60_000
-        isFrozen = isFrozenByCounter || isFrozenUnderLoad
-        return isFrozen
+        return isFrozenByCounter || isFrozenUnderLoad
     }
 
     /// FNV-1a over every analog value. 64 bits: two different readings in a row collide once in 10^19.

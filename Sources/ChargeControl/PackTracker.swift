@@ -76,7 +76,6 @@ struct PackTracker: Sendable, BitwiseCopyable {
     private var isEligibleForExtendedHold = false
 
     // Acceptance.
-    private(set) var lastRejection = SnapshotRejection.none
     private var lastFive: UInt8 = 0
     private(set) var link = LinkQuality()
     private(set) var liveness = Liveness()
@@ -98,7 +97,6 @@ struct PackTracker: Sendable, BitwiseCopyable {
         _ reading: PackReading, rules: AcceptanceRules, pack: PackConfiguration, at now: Instant
     ) -> SnapshotRejection {
         let verdict = take(reading, rules: rules, pack: pack, at: now)
-        lastRejection = verdict
         switch verdict {
         case .none, .unconfirmed:
             lastFive = lastFive << 1

@@ -306,7 +306,4 @@ struct PhaseMachine: Sendable, BitwiseCopyable {
             && Int64(bank.voltage) >= Int64(configuration.float - 20) * Int64(configuration.cellsInSeries)
         return (bank.soc ?? 0) >= 9700 && isHigh ? down : .bulk
     }
-
-    /// "Charge to full now" (R4), also out of ABSORB's remaining time.
-    var wantsCharge: Bool { phase == .bulk || phase == .absorb }
 }

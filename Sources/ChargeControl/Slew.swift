@@ -100,12 +100,4 @@ struct Slew: Sendable, BitwiseCopyable {
     mutating func step(to bound: Milliamps) {
         value = max(value, bound)
     }
-
-    /// The bank is not live, or the enable is off.
-    mutating func cut(to bound: Milliamps, at now: Instant, isProtective: Bool) {
-        if bound >= value { return }
-        value = bound
-        isRising = false
-        if isProtective { lastCut = now }
-    }
 }

@@ -255,6 +255,22 @@ import Testing
         #expect(rig.report.soc < 100)
     }
 
+    @Test func `three over-voltage trips within one charge end it as LIMITED`() {
+        var rig = Rig(packs: [.reference(highest: 3360, others: 3340, current: 20_000)])
+        rig.settle()
+        for trip in 1...3 {
+            #expect(rig.output.phase == .bulk, "before trip \(trip)")
+            rig.packs[0].alarms = .cellOverVoltage
+            rig.run(seconds: 2)
+            #expect(rig.output.phase == .hold)
+            rig.packs[0].alarms = []
+            rig.run(seconds: 20)
+        }
+        #expect(rig.output.phase == .float)
+        #expect(rig.controller.phase.grade == .limited)
+        #expect(rig.report.soc == 60)
+    }
+
     // MARK: Starting points
 
     /// In ABSORB with the balancer at work, so that only the time ends it.

@@ -421,3 +421,57 @@ struct LifeChecker {
 extension CellVoltages {
     var reduceSum: Int { (0..<count).reduce(0) { $0 + Int(self[$1]) } }
 }
+
+/// Whatever a BMS sends, nothing may trap: a trap is a reset, and a reset is a black-out.
+@Suite struct HostileInputTests {
+    @Test func `no value of any field traps, and none of them gets through unseen`() {
+        var random = SplitMix(seed: 666)
+        let extremes: [Int32] = [.min, .min + 1, -1, 0, 1, 10_000, 65_535, .max - 1, .max]
+        func absurd() -> Int32? { random.chance(20) ? nil : extremes[random.below(extremes.count)] }
+        let configuration = ControlConfiguration.reference(packs: 2)
+        var controller = Controller(configuration: configuration, record: nil, at: Instant(milliseconds: 0))
+        for second in 1...3000 {
+            let now = Instant(milliseconds: Int64(second) * 1000)
+            for pack in 0..<2 {
+                var r = PackReading.reference()
+                for _ in 0..<(second < 30 ? 0 : 1 + random.below(4)) {
+                    switch random.below(22) {
+                    case 0: r.packVoltage = absurd()
+                    case 1: r.current = absurd()
+                    case 2: r.soc = absurd()
+                    case 3: r.soh = absurd()
+                    case 4: r.remaining = absurd()
+                    case 5: r.full = absurd()
+                    case 6: r.rated = absurd()
+                    case 7: r.cycles = absurd()
+                    case 8: r.uptime = Int64(absurd() ?? 0) * 1_000_000
+                    case 9: r.dynamicChargeLimit = absurd()
+                    case 10: r.dynamicDischargeLimit = absurd()
+                    case 11: r.dynamicChargeVoltage = absurd()
+                    case 12: r.settings?.cellOverVoltage = absurd()
+                    case 13: r.settings?.cellUnderVoltage = absurd()
+                    case 14: r.settings?.chargeOverCurrent = absurd()
+                    case 15: r.settings?.dischargeOverCurrent = absurd()
+                    case 16: r.cellTemperatures[0] = .value(absurd() ?? 0)
+                    case 17: r.mosfetTemperature = .value(absurd() ?? 0)
+                    case 18: r.alarms = Alarms(rawValue: UInt32(truncatingIfNeeded: random.next()))
+                    case 19: r.cells[random.below(16)] = UInt16(truncatingIfNeeded: random.next())
+                    case 20: r.settings?.cellOverVoltageRelease = absurd()
+                    default: r.settings?.dischargeOverTemperature = absurd()
+                    }
+                }
+                controller.accept(r, pack: pack, at: now)
+            }
+            if random.chance(5) {
+                let reading = ShuntReading(soc: absurd(), current: absurd(), packs: UInt16(random.below(4)))
+                controller.acceptShunt(reading, at: now)
+            }
+            controller.tick(at: now)
+            let report = controller.output.report
+            #expect((0...140_000).contains(report.chargeCurrentLimit))
+            #expect((0...140_000).contains(report.dischargeCurrentLimit))
+            #expect((52_800...57_600).contains(report.chargeVoltageLimit) || !controller.output.mayTransmit)
+            #expect((0...100).contains(report.soc))
+        }
+    }
+}
