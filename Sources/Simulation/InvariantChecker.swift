@@ -1,0 +1,286 @@
+import Battery
+import BridgeEngine
+import ChargeControl
+import InverterDialects
+
+/// The witness of the simulation: it hears every snapshot that reaches the bridge undamaged and every frame that the bridge puts on
+/// the bus, decodes the frames by itself (`HeardFrames`) and holds them against its own calculation of the limits
+/// (`ReferenceLimits`). It shares no code with the control logic and knows nothing of its state, except for the record of reasons
+/// (P22) and the report that a frame was made of (P25).
+///
+/// Where the specification leaves the bridge a choice, the checker allows the loosest reading: what it reports is wrong under
+/// every reading.
+public struct InvariantChecker: Sendable {
+    public private(set) var violations: [Violation] = []
+    /// How often each invariant was broken, those beyond the first `keptViolations` included.
+    public private(set) var counts = InlineArray<26, Int>(repeating: 0)
+    /// How many frames were looked at.
+    public private(set) var checks = 0
+    public var stopsAtFirst = false
+    public var shouldStop: Bool { stopsAtFirst && !violations.isEmpty }
+    static let keptViolations = 20
+
+    let control: ControlConfiguration
+    let dialect: DialectName
+    let cycle: Int64
+    let reference: ReferenceLimits
+    let start: Int64
+    let userCharge: Double
+    let userDischarge: Double
+    let cells: Double
+
+    var packs: [PackWitness]
+    var heard = HeardFrames()
+    /// The set before the one that is being heard.
+    var before = HeardFrames()
+
+    // The life of the bridge and of the bus.
+    var isUp = false
+    var bootedAt: Int64 = 0
+    var firstFrameAt: Int64 = -1
+    var busHealthySince: Int64 = 0
+    var busIsWell = true
+    var lastHeardAt = InlineArray<6, Int64>(repeating: -1)
+    var healthChecked = true
+
+    // Voltage limits among the packs.
+    var overVoltage = 100.0
+    var underVoltage = 0.0
+    /// Charge voltage caps of the last seconds, stored in a history so that a cap that fell has its time to get through.
+    var voltageCaps = BoundHistory()
+
+    // Rises.
+    var chargeRise: RiseWatch
+    var dischargeRise: RiseWatch
+
+    // State of charge.
+    var fullness: FullnessWatch
+
+    // What was meant when the last limits went out.
+    var meant = BankReport()
+    var alarmsAtLoss: UInt32?
+    var socAtLoss: Int32?
+    /// Since when every pack has said 0 % with a cycle count, that is: in earnest; −1 = not now.
+    var zeroSoCSince: Int64 = -1
+
+    /// Milliseconds that a protective cut may take: one tick and one frame period (P7).
+    static let cutTime: Int64 = 2_500
+    /// How far back an old value still counts as late rather than as wrong.
+    static let lateTime: Int64 = 10_000
+    /// Amperes by which rounding and the order of calculation may differ.
+    static let tolerance = 0.051
+
+    public init(_ plan: WorldPlan) {
+        control = plan.bridge.control
+        dialect = plan.bridge.inverterPorts[0].dialect
+        cycle = plan.bridge.inverterPorts[0].cycle
+        reference = ReferenceLimits(control)
+        start = plan.start
+        userCharge = Double(control.userCharge) / 1000
+        userDischarge = Double(control.userDischarge) / 1000
+        cells = Double(control.cellsInSeries)
+        let user = max(userCharge, userDischarge)
+        let range = reference.cellRange
+        let seats = plan.seats ?? Array(plan.packs.indices)
+        packs = seats.map { PackWitness(capacity: plan.packs[$0].capacity, cellRange: range, userAmperes: user) }
+        chargeRise = RiseWatch(amperesPerSecond: max(5, 0.02 * userCharge * Double(packs.count)))
+        dischargeRise = RiseWatch(amperesPerSecond: max(5, 0.02 * userDischarge * Double(packs.count)))
+        fullness = FullnessWatch(plan)
+    }
+
+    // MARK: what happens in the world
+
+    /// The bridge starts; it knows nothing but its record.
+    mutating func started(at now: Int64) {
+        isUp = true
+        bootedAt = now
+        firstFrameAt = -1
+        for i in packs.indices { packs[i].forget() }
+        heard = HeardFrames()
+        before = HeardFrames()
+        lastHeardAt = InlineArray(repeating: -1)
+        chargeRise.restart(at: now)
+        dischargeRise.restart(at: now)
+        (alarmsAtLoss, socAtLoss) = (nil, nil)
+        voltageCaps = BoundHistory()
+        (overVoltage, underVoltage) = (100, 0)
+        meant = BankReport()
+        zeroSoCSince = -1
+    }
+
+    mutating func stopped(at now: Int64) {
+        isUp = false
+    }
+
+    mutating func busIsHealthy(_ healthy: Bool, at now: Int64) {
+        if healthy && !busIsWell {
+            busHealthySince = now
+            healthChecked = false
+        }
+        busIsWell = healthy
+    }
+
+    /// A snapshot that arrived as the BMS meant it.
+    mutating func delivered(_ m: PackMeasurement, pack: Int, at now: Int64) {
+        let wasGone = packs[pack].age(at: now) > control.hold
+        let wasLive = isLive(at: now)
+        let verdict = packs[pack].hear(m, at: now)
+        if verdict == .rejected { return }
+        if wasGone { packs[pack].lastGap = now }
+        if overVoltageChanged() { voltageCaps.append(voltageCap, at: now) }
+        let zero = reference.dischargeZero(underVoltage: underVoltage)
+        let since = packs[pack].lowest <= zero ? (packs[pack].emptySince < 0 ? now : packs[pack].emptySince) : -1
+        packs[pack].emptySince = since
+        let p = packs[pack]
+        let grace = since >= 0 && now - since < 5_000 && p.lowest > underVoltage + 0.030
+        let cap = control.packs[pack]
+        let charge = reference.charge(
+            p.last, capacity: p.capacity, overVoltage: overVoltage, userCap: cap.chargeLimit.map { Double($0) / 1000 })
+        let discharge = reference.discharge(
+            p.last, capacity: p.capacity, underVoltage: underVoltage,
+            userCap: cap.dischargeLimit.map { Double($0) / 1000 },
+            grace: grace)
+        // A doubtful snapshot may still wait for its second: then the old bound is valid.
+        packs[pack].charge.append(verdict == .accepted ? charge : max(charge, p.charge.latest), at: now)
+        packs[pack].discharge.append(verdict == .accepted ? discharge : max(discharge, p.discharge.latest), at: now)
+        if !wasLive && isLive(at: now) {
+            chargeRise.comeToLife()
+            dischargeRise.comeToLife()
+        }
+        fullness.heard(packs, pack: pack, emptyBelow: zero, at: now)
+        let allZero = packs.allSatisfy {
+            $0.heardAt >= 0 && $0.last.soc == 0 && $0.last.cycles > 0 && $0.age(at: now) < 5_000
+        }
+        zeroSoCSince = allZero ? (zeroSoCSince < 0 ? now : zeroSoCSince) : -1
+    }
+
+    /// Time has passed; called once a simulated second. Notices what should have come and did not.
+    mutating func passed(at now: Int64) {
+        guard isUp else { return }
+        checkPeriod(at: now)
+        checkBusRecovery(at: now)
+        checkResumption(at: now)
+    }
+
+    /// A frame is on the bus. `wasPending`: it had waited in the controller for an acknowledgement and was made earlier.
+    mutating func sent(_ frame: CANFrame, at now: Int64, output: ControlOutput, wasPending: Bool) {
+        let content = heard.hear(frame, dialect: dialect)
+        if content == .limits && !wasPending { checkGap(at: now) }
+        lastHeardAt[contentIndex(content)] = now
+        if firstFrameAt < 0 {
+            firstFrameAt = now
+            checkFirstFrame(at: now)
+        }
+        if wasPending { return }
+        checks += 1
+        checkCoding(frame, content, output.report, at: now)
+        switch content {
+        case .limits:
+            checkLimits(output, at: now)
+            before = heard
+        case .flags:
+            checkFlags(at: now)
+        case .soc:
+            if dialect == .pylontech { checkStateOfCharge(at: now) }
+        case .measurements:
+            if dialect == .growatt { checkStateOfCharge(at: now) }
+            checkMeasurements(at: now)
+        case .alarms:
+            checkAlarms(at: now)
+        case .other:
+            break
+        }
+    }
+
+    func contentIndex(_ content: HeardFrames.Content) -> Int {
+        switch content {
+        case .limits: 0
+        case .soc: 1
+        case .measurements: 2
+        case .alarms: 3
+        case .flags: 4
+        case .other: 5
+        }
+    }
+
+    /// A promise was broken.
+    mutating func report(_ invariant: Invariant, at now: Int64, expected: String, found: String) {
+        counts[invariant.rawValue] += 1
+        if violations.count < Self.keptViolations {
+            violations.append(Violation(invariant, at: now - start, expected: expected, found: found))
+        }
+    }
+
+    /// Breaks of an invariant that is checked outside, by comparing two bridges.
+    public mutating func note(_ invariant: Invariant, at now: Int64, expected: String, found: String) {
+        report(invariant, at: now, expected: expected, found: found)
+    }
+
+    // MARK: what follows from the snapshots
+
+    /// Volts that the bank may be driven to (P2).
+    var voltageCap: Double {
+        cells * min(overVoltage - 0.050, reference.absoluteMaximum)
+    }
+
+    private mutating func overVoltageChanged() -> Bool {
+        var (over, under) = (100.0, 0.0)
+        for p in packs where p.heardAt >= 0 {
+            over = min(over, Double(p.last.settings.cellOverVoltage) / 1000)
+            under = max(under, Double(p.last.settings.cellUnderVoltage) / 1000)
+        }
+        let changed = over != overVoltage
+        (overVoltage, underVoltage) = (over, under)
+        return changed
+    }
+
+    /// Amperes that the bank may be told at `now`, when a cut may be as late as `delay`.
+    func bankBound(charging: Bool, at now: Int64, delay: Int64) -> Double {
+        let user = charging ? userCharge : userDischarge
+        let since = now - delay
+        var (sum, capacity, flow) = (0.0, 0.0, 0.0)
+        for p in packs {
+            let limit = bound(p, charging, since)
+            if limit < 0 { continue }
+            sum += limit
+            capacity += p.capacity
+            flow += p.average
+        }
+        if capacity == 0 { return 0 }
+        var result = min(user, sum)
+        let flows = abs(flow) >= 0.09 * capacity
+        for p in packs {
+            let limit = bound(p, charging, since)
+            if limit < 0 { continue }
+            var share = p.capacity / capacity
+            if flows && packs.count > 1 { share = min(share, max(0.5 * share, 0.85 * p.average / flow)) }
+            result = min(result, limit / share)
+        }
+        return result
+    }
+
+    /// One pack's limit, its age counted; −1 = takes no part.
+    private func bound(_ p: PackWitness, _ charging: Bool, _ since: Int64) -> Double {
+        if p.heardAt < 0 { return -1 }
+        let limit = charging ? p.charge.maximum(since: since) : p.discharge.maximum(since: since)
+        let age = since - p.heardAt
+        if limit < 0 || age >= control.zero { return -1 }
+        if age <= control.hold { return limit }
+        return limit * Double(control.zero - age) / Double(control.zero - control.hold)
+    }
+
+    /// At least one pack conducts and is heard.
+    private func isLive(at now: Int64) -> Bool {
+        for p in packs where p.age(at: now) <= control.zero && (p.charge.latest >= 0 || p.discharge.latest >= 0) {
+            return true
+        }
+        return false
+    }
+
+    /// The youngest snapshot of any pack.
+    func newestAge(at now: Int64) -> Int64 {
+        var age = Int64.max
+        for p in packs { age = min(age, p.age(at: now)) }
+        return age
+    }
+}

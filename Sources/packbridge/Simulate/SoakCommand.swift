@@ -1,0 +1,132 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+import Simulation
+
+/// `packbridge simulate soak`: simulated years of the whole bridge, watched by the invariant checker.
+struct SoakCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "soak",
+        abstract: "Runs the whole bridge in virtual time against simulated packs, inverters and faults.",
+        discussion: """
+            Every seed is another world: chemistry, cells, imbalance, weather, inverter model, faults. The invariants P1–P25 are
+            checked on the frames that are sent. A violation prints its seed and time; --seed replays it bit for bit.
+
+            Example: packbridge simulate soak --days 30 --seeds 50
+
+            Exit codes: 0 nothing found, 1 a violation, 2 usage.
+            """)
+
+    @Option(help: "Simulated days in each world.")
+    var days = 1.0
+
+    @Option(help: "How many worlds, with the seeds from --first-seed on.")
+    var seeds: Int?
+
+    @Option(help: "One world with this seed.")
+    var seed: UInt64?
+
+    @Option(help: "The first seed of --seeds.")
+    var firstSeed: UInt64 = 1
+
+    @Option(help: "Packs in each world; drawn from the seed when absent.")
+    var packs: Int?
+
+    @Option(help: "Faults a day on average.")
+    var faults = 24.0
+
+    @Option(help: "Worlds at the same time.")
+    var jobs = 1
+
+    @Flag(help: "Go on after a violation, and count.")
+    var keepGoing = false
+
+    @Flag(help: "One JSON object at the end instead of text.")
+    var json = false
+
+    func validate() throws {
+        if seed != nil && seeds != nil { throw ValidationError("--seed and --seeds exclude each other.") }
+        if !(days > 0) { throw ValidationError("--days must be above 0.") }
+        if let packs, !(1...16).contains(packs) { throw ValidationError("--packs must be 1 to 16.") }
+        if !(faults >= 0) { throw ValidationError("--faults must not be negative.") }
+        if !(1...64).contains(jobs) { throw ValidationError("--jobs must be 1 to 64.") }
+        if let seeds, seeds < 1 { throw ValidationError("--seeds must be at least 1.") }
+    }
+
+    func run() throws {
+        let began = DispatchTime.now().uptimeNanoseconds
+        let list = seed.map { [$0] } ?? (0..<UInt64(seeds ?? 1)).map { firstSeed + $0 }
+        let tally = Tally(total: list.count)
+        DispatchQueue.concurrentPerform(iterations: min(jobs, list.count)) { worker in
+            for index in stride(from: worker, to: list.count, by: min(jobs, list.count)) {
+                var run = SoakRun(seed: list[index], packs: packs, faultsPerDay: faults, stopsAtFirst: !keepGoing)
+                run.run(days: days)
+                tally.add(run, quiet: json)
+            }
+        }
+        let elapsed = Double(DispatchTime.now().uptimeNanoseconds - began) / 1e9
+        let result = tally.result
+        json ? printJSON(result, elapsed: elapsed) : printSummary(result, elapsed: elapsed)
+        if result.violations > 0 { throw ExitCode(1) }
+    }
+
+    private func printSummary(_ r: SoakResult, elapsed: Double) {
+        let years = fixed(r.packSeconds / (365.25 * 86_400), 3)
+        print(
+            "\(r.worlds) worlds, \(years) battery-years, \(r.faults) faults injected, \(r.restarts) restarts, \(r.frames) frames, "
+                + "\(r.experiments) comparisons, \(r.trips) BMS trips, \(r.violations) violations, "
+                + "\(fixed(r.seconds / elapsed, 0)) × real time, digest \(String(r.digest, radix: 16))")
+    }
+
+    private func printJSON(_ r: SoakResult, elapsed: Double) {
+        var text = JSONText()
+        text.object { o in
+            o.key("worlds")
+            o.integer(r.worlds)
+            o.key("simulated_s")
+            o.integer(Int(r.seconds))
+            o.key("battery_years")
+            o.fixed(Int64(r.packSeconds / (365.25 * 86_400) * 1000), decimals: 3)
+            o.key("faults")
+            o.integer(r.faults)
+            o.key("frames")
+            o.integer(r.frames)
+            o.key("comparisons")
+            o.integer(r.experiments)
+            o.key("bms_trips")
+            o.integer(r.trips)
+            o.key("violations")
+            o.integer(r.violations)
+            o.key("times_real_time")
+            o.integer(Int(r.seconds / elapsed))
+            o.key("digest")
+            o.string(String(r.digest, radix: 16))
+        }
+        print(text.string)
+    }
+}
+
+/// Adds up the worlds of all workers and prints violations as they come.
+private final class Tally: @unchecked Sendable {
+    private let lock = NSLock()
+    private let total: Int
+    private(set) var result = SoakResult()
+
+    init(total: Int) {
+        self.total = total
+    }
+
+    func add(_ run: SoakRun, quiet: Bool) {
+        lock.lock()
+        defer { lock.unlock() }
+        result.add(run.result)
+        for violation in run.world.checker.violations where !quiet {
+            print("seed \(run.seed), \(run.world.plan.packs.count) packs: \(violation.text)")
+        }
+    }
+}
+
+/// A number with a fixed count of decimals.
+func fixed(_ value: Double, _ decimals: Int) -> String {
+    String(format: "%.\(decimals)f", value)
+}
