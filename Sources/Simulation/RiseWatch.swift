@@ -38,6 +38,7 @@ struct RiseWatch: Sendable {
     mutating func see(_ value: Double, mustCut: Bool, mayStep: Bool, at now: Int64) -> Finding {
         let dt = Double(now - envelopeAt) / 1000
         envelope = min(envelope + rate * dt, 10_000)
+        let lastAt = envelopeAt
         envelopeAt = now
         var finding = Finding.fine
         if value > last + 0.05 {
@@ -46,13 +47,14 @@ struct RiseWatch: Sendable {
                 stepsAllowed = false
                 envelope = value
                 cutAt = .min / 2
-            } else if now - cutAt < Self.hold - 1_500 {
+            } else if now - cutAt < Self.hold - 500 {
                 finding = .tooSoon
             } else if value > envelope + 0.11 {
                 finding = .tooFast
             }
         } else if value < last - 0.05 && mustCut {
-            cutAt = now
+            // It happened at the earliest after the frame before, which a dead bus may have made long ago.
+            cutAt = lastAt
         }
         envelope = min(envelope, value + rate * Self.tick)
         last = value

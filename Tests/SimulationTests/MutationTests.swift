@@ -112,7 +112,9 @@ import Testing
             world.tamperOutput = { output, now in
                 if output.report.chargeCurrentLimit < memory.value { memory.fell = min(memory.fell, now) }
                 if now < memory.fell || now - memory.fell < 5_000 {
-                    output.report.chargeEnabled = true output.report.chargeCurrentLimit = memory.value }
+                    output.report.chargeEnabled = true
+                    output.report.chargeCurrentLimit = memory.value
+                }
             }
         }
         #expect(found == [.p7])
