@@ -13,6 +13,9 @@ struct BusSchedule: Sendable {
     /// others.
     private static let patience: Int32 = 3
     private static let silentInterval: Milliseconds = 5000
+    /// How much longer than the interval a line that is never quiet is waited for. Then it is asked into the noise, so that a pack
+    /// behind a babbling input is reported as silent.
+    static let noisePatience: Milliseconds = 1000
 
     var pace: PollPace
     /// Silence between packets that a unit needs even when the configuration asks for less, and the same in the fast mode.
@@ -69,7 +72,9 @@ struct BusSchedule: Sendable {
         var slot = current
         var due = now
         if repeats == 0 && !continues { (slot, due) = next(at: now) }
-        if let lastActivity, lastActivity + gap > due { due = lastActivity + gap }
+        if let lastActivity, lastActivity + gap > due, now.since(requestedAt) < pace.interval + Self.noisePatience {
+            due = lastActivity + gap
+        }
         if now < due { return .wait(until: due) }
         current = slot
         return .ask(slot: slot)

@@ -95,11 +95,14 @@ public struct JK4E57Session: BMSProtocol {
     }
 
     private func nextRequest(at now: Instant) -> Instant {
-        let quiet = lastActivity.map { $0 + gap } ?? now
         // A repeat does not wait for the interval.
-        guard repeats == 0, let pollBegan else { return quiet }
-        let due = pollBegan + pace.interval
-        return due < quiet ? quiet : due
+        var due = now
+        if repeats == 0, let pollBegan { due = pollBegan + pace.interval }
+        guard let lastActivity, lastActivity + gap > due else { return due }
+        // A line that is never quiet is asked all the same after a while, and at once when it has never been asked.
+        let asked = requestedAt.map { now.since($0) } ?? .max
+        if asked >= pace.interval + BusSchedule.noisePatience { return due }
+        return lastActivity + gap
     }
 
     private mutating func request<Line: BMSLine>(at now: Instant, on line: inout Line) {

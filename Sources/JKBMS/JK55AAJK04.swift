@@ -6,7 +6,6 @@ extension JK55AA {
     /// Offsets of the status record.
     public enum JK04 {
         public static let cells = 6
-        public static let wireResistance = 102
         public static let average = 202
         public static let difference = 206
         public static let mask = 214

@@ -160,14 +160,12 @@ enum JKRegister {
     static let balancerEnabled = 0x1078
     static let capacity = 0x107C
     static let balanceStart = 0x1084
-    static let deviceAddress = 0x1108
 
     // Status, base 0x1200
     static let cellVoltages = 0x1200
     static let cellMask = 0x1240
     static let averageCell = 0x1244
     static let mosfetTemperature = 0x128A
-    static let wireAlarms = 0x128C
     static let packVoltage = 0x1290
     static let current = 0x1298
     static let temperature1 = 0x129C

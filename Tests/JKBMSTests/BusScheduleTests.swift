@@ -66,6 +66,26 @@ import Testing
         #expect(asked == [[0, 120], [240, 360]])
     }
 
+    @Test func `a line that babbles without end is asked all the same`() {
+        var schedule = BusSchedule(
+            slots: 1, pace: PollPace(interval: 1000, gap: 100), leastGap: 2, fastGap: 1, spoiltAfter: 50)
+        var asked = 0
+        var gaveUp = 0
+        for now in stride(from: Milliseconds(0), to: 20_000, by: 20) {
+            let at = Instant(milliseconds: now)
+            schedule.heard(at: at)
+            switch schedule.turn(at: at, incompleteUntil: nil) {
+            case .ask:
+                asked += 1
+                schedule.asked(at: at)
+            case .gaveUp: gaveUp += 1
+            case .wait: break
+            }
+        }
+        #expect(asked >= 6)
+        #expect(gaveUp >= 2)
+    }
+
     @Test func `no pack, no traffic`() {
         var schedule = BusSchedule(slots: 0, pace: PollPace(), leastGap: 2, fastGap: 1, spoiltAfter: 50)
         let turn = schedule.turn(at: Instant(milliseconds: 0), incompleteUntil: nil)

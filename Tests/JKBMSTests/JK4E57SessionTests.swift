@@ -84,6 +84,16 @@ import Testing
         #expect(line.timeouts.isEmpty)
     }
 
+    @Test func `a line that babbles without end is asked all the same, and its pack reported`() {
+        var (session, line) = session()
+        for now in stride(from: Milliseconds(0), to: 20_000, by: 20) {
+            session.receive([UInt8(now / 20 & 0x3F)], at: now, on: &line)
+            session.wake(at: now, on: &line)
+        }
+        #expect(line.sent.count >= 8)
+        #expect(line.timeouts.count >= 2)
+    }
+
     @Test func `nothing but read-all requests is ever sent`() {
         var (session, line) = session(PollPace(interval: 200))
         var numbers = SeededNumbers(seed: 22)
