@@ -130,9 +130,12 @@ public final class FakeControl: Sendable {
                 var replay = LinkReplay()
                 replay.visitFields(&reader)
                 bytes = state.withLockedValue { state in
-                    state.events.filter { $0.number > replay.after }.flatMap {
-                        FakeMessage.event($0, sequence: &state.sequence)
+                    FakeMessage.make(.configuration, sequence: &state.sequence) { writer in
+                        for byte in FakeSnapshot.configurationImage { writer.append(byte) }
                     }
+                        + state.events.filter { $0.number > replay.after }.flatMap {
+                            FakeMessage.event($0, sequence: &state.sequence)
+                        }
                 }
             default: break
             }

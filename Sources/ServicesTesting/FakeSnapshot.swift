@@ -149,6 +149,14 @@ public struct FakeSnapshot: Sendable {
         bank.dischargeReason = Reason(.userCurrent, bound: 280_000, input: 280_000)
     }
 
+    /// The configuration that the fake control process says is in force.
+    public static var configurationImage: [UInt8] {
+        var control = ControlConfiguration(chemistry: .lfp)
+        (control.userCharge, control.userDischarge) = (140_000, 280_000)
+        for _ in 0..<2 { control.packs.append(PackConfiguration()) }
+        return BridgeConfiguration(control: control).image().withBytes { bytes in bytes.indices.map { bytes[$0] } }
+    }
+
     /// The messages of this snapshot in the order in which the engine sends them.
     public func messages(sequence: inout UInt32, lastEvent: UInt32) -> [UInt8] {
         var bank = bank

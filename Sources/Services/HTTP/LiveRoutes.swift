@@ -43,18 +43,17 @@ struct LiveRoutes: Sendable {
 
     private func stream(_ request: Request) async throws -> Response {
         _ = try QueryReader(request, allowed: [])
-        let isFull = streams.withLockedValue { count in
-            if count >= maximumStreams { return true }
-            count += 1
-            return false
+        if streams.withLockedValue({ $0 }) >= maximumStreams {
+            throw Refusal(.serviceUnavailable, "there are already \(maximumStreams) live streams")
         }
-        if isFull { throw Refusal(.serviceUnavailable, "there are already \(maximumStreams) live streams") }
         let missed = await missedEvents(request)
         let (hub, streams) = (hub, streams)
         var headers: HTTPFields = [.contentType: "text/event-stream", .cacheControl: "no-store"]
         // nginx would collect the events.
         headers[HTTPField.Name("X-Accel-Buffering")!] = "no"
         let body = ResponseBody { writer in
+            // Counted here: the answer to a HEAD has no body, and a client may be gone before it begins.
+            streams.withLockedValue { $0 += 1 }
             defer { streams.withLockedValue { $0 -= 1 } }
             let subscription = await hub.subscribe(capacity: 16, dropsWhenSlow: true)
             do {

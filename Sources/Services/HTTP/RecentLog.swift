@@ -10,7 +10,11 @@ public struct RecentLog: LogHandler {
 
     static let capacity = 300
 
-    public init() {
+    private let echo: Bool
+
+    /// - Parameter echo: on standard error too.
+    public init(echo: Bool = true) {
+        self.echo = echo
         kept = NIOLockedValueBox([])
     }
 
@@ -28,6 +32,6 @@ public struct RecentLog: LogHandler {
             if lines.count >= Self.capacity { lines.removeFirst() }
             lines.append("\(CurveText.timestamp(systemClock())) \(line)")
         }
-        FileHandle.standardError.write(Data("packbridge-serve: \(line)\n".utf8))
+        if echo { FileHandle.standardError.write(Data("packbridge-serve: \(line)\n".utf8)) }
     }
 }

@@ -37,6 +37,11 @@ struct StaticFiles: Sendable {
 
     var names: [String] { files.keys.sorted() }
 
+    /// Bytes that travel to a browser that understands gzip.
+    func size(of name: String) -> Int {
+        files[name].map { ($0.zipped ?? $0.plain).readableBytes } ?? 0
+    }
+
     func response(_ name: String, _ request: Request) -> Response? {
         guard let file = files[name] else { return nil }
         var headers: HTTPFields = [.eTag: file.tag, .cacheControl: "no-cache", .vary: "Accept-Encoding"]

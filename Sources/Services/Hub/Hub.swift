@@ -159,7 +159,7 @@ public actor Hub: Service {
 
     func take(_ news: LinkNews) {
         switch news {
-        case .snapshot(let snapshot): take(snapshot)
+        case .snapshot: if let snapshot = link.takeNewest() { take(snapshot) }
         case .event(let event): take(event)
         case .configuration(let image): takeConfiguration(image)
         case .commandReply: break

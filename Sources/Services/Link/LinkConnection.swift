@@ -39,6 +39,8 @@ public final class LinkConnection: Service, Sendable {
         var sequence: UInt32 = 0
         var identity = UInt32.random(in: 1...0x7FFF_FFFF)
         var waiting: [UInt32: CheckedContinuation<LinkCommandReply?, Never>] = [:]
+        /// Arrived and not yet taken by the reader of `news`.
+        var newest: BridgeSnapshot?
         /// The highest event number delivered; a new connection asks for what came after it.
         var lastEvent: UInt32 = 0
     }
@@ -165,13 +167,28 @@ public final class LinkConnection: Service, Sendable {
         channel.writeAndFlush(buffer, promise: nil)
     }
 
+    /// The newest snapshot, which may be a later one than that in `news`.
+    func takeNewest() -> BridgeSnapshot? {
+        state.withLockedValue { state in
+            defer { state.newest = nil }
+            return state.newest
+        }
+    }
+
     // MARK: from the channel
 
     fileprivate func received(_ news: LinkNews) {
         switch news {
         case .commandReply(let reply): answer(reply.identity, with: reply)
         case .event(let event): state.withLockedValue { $0.lastEvent = max($0.lastEvent, event.number) }
-        case .snapshot, .configuration: break
+        case .snapshot(let snapshot):
+            let isWaiting = state.withLockedValue { state in
+                defer { state.newest = snapshot }
+                return state.newest != nil
+            }
+            // One that is waiting is replaced: a reader that is late gets the newest, and nothing piles up.
+            if isWaiting { return }
+        case .configuration: break
         }
         sink.yield(news)
     }
