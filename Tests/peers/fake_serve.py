@@ -319,7 +319,9 @@ class Handler(BaseHTTPRequestHandler):
         return not self.options.password or "packbridge_session=fake" in self.headers.get("Cookie", "")
 
     def session(self):
-        return dict(login_needed=bool(self.options.password), role="owner" if self.may() else "none", csrf_token="fake-token")
+        if not self.options.password:
+            return dict(login_needed=False, role="owner")
+        return dict(login_needed=False, role="owner", csrf_token="fake-token") if self.may() else dict(login_needed=True, role="none")
 
     def body(self):
         return json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
@@ -410,7 +412,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/api/v1/session":
             if body.get("password") != self.options.password:
                 return self.answer(401, dict(problem="Wrong password."))
-            return self.answer(200, dict(login_needed=True, role="owner", csrf_token="fake-token"), Set_Cookie="packbridge_session=fake; HttpOnly; SameSite=Strict; Path=/")
+            return self.answer(200, dict(login_needed=False, role="owner", csrf_token="fake-token"), Set_Cookie="packbridge_session=fake; HttpOnly; SameSite=Strict; Path=/")
         if not self.may():
             return self.answer(401, dict(problem="Log in first."))
         if not self.headers.get("X-CSRF-Token"):

@@ -178,6 +178,7 @@ automation: !include automations.yaml
         return self.ask("template", {"template": text})
 
     def complaints(self):
-        """Warnings and errors of the log that are about MQTT or about what it was told."""
+        """Warnings and errors of the log about what MQTT told."""
+        platforms = r"components\.(mqtt|sensor|binary_sensor|number|switch|button|event)\b|helpers\.template"
         lines = self.log.read_text().splitlines()
-        return [line for line in lines if re.search(r"\b(WARNING|ERROR)\b", line) and re.search(r"mqtt|sensor|entity|discover|template", line, re.I)]
+        return [line for line in lines if re.search(r"\b(WARNING|ERROR)\b", line) and re.search(platforms, line)]

@@ -124,7 +124,7 @@ $('logout').addEventListener('click', async () => {
 });
 
 function begin() {
-  $('logout').hidden = !session.login_needed;
+  $('logout').hidden = !session.csrf_token; // only somebody who logged in has one
   stream.open();
   loadEvents();
   showFoot().then(buildHistory);
