@@ -39,8 +39,7 @@ struct CoulombCounter: Sendable, BitwiseCopyable {
     }
 
     /// - Parameter reseed: the packs behind the sum have changed; start again from the BMS.
-    mutating func update(current: Milliamps?, bank: MilliampHours, bmsSoC: CentiPercent?, reseed: Bool, at now: Instant)
-    {
+    mutating func update(current: Milliamps?, bank: MilliampHours, bmsSoC: CentiPercent?, reseed: Bool, at now: Instant) {
         if bank <= 0 { return }
         if reseed { charge = nil }
         let whole = Int64(capacity(bank: bank)) * Self.unit

@@ -44,8 +44,7 @@ struct HeldAlarms: Sendable, BitwiseCopyable {
             if !alarm.isDisjoint(with: Self.overVoltage), let release = settings.overVoltageRelease, highest > release {
                 continue
             }
-            if !alarm.isDisjoint(with: Self.underVoltage), let release = settings.underVoltageRelease, lowest < release
-            {
+            if !alarm.isDisjoint(with: Self.underVoltage), let release = settings.underVoltageRelease, lowest < release {
                 continue
             }
             held.subtract(alarm)

@@ -128,8 +128,7 @@ struct PackFault: Sendable, BitwiseCopyable {
 
     init() {}
 
-    mutating func update(_ m: PackMeasures, temperatures: TemperatureView, mosfet: MosfetSensor, table: ChemistryTable)
-    {
+    mutating func update(_ m: PackMeasures, temperatures: TemperatureView, mosfet: MosfetSensor, table: ChemistryTable) {
         highSnapshots = m.highest > table.absoluteMaximum + 50 ? min(highSnapshots + 1, 3) : 0
         lowSnapshots = m.lowest < table.severeLow ? min(lowSnapshots + 1, 3) : 0
         if highSnapshots == 3 { isOverVoltage = true }

@@ -274,8 +274,7 @@ struct PhaseMachine: Sendable, BitwiseCopyable {
     // MARK: Start
 
     /// INIT → the phase of the record, or by SoC and voltage (§5.6).
-    mutating func start(record: ControlRecord?, bank: BankView, _ configuration: ControlConfiguration, at now: Instant)
-    {
+    mutating func start(record: ControlRecord?, bank: BankView, _ configuration: ControlConfiguration, at now: Instant) {
         let down: Phase = configuration.floatMode == .none ? .rest : .float
         if let record {
             absorbTime = record.absorbTime

@@ -27,8 +27,7 @@ struct Slew: Sendable, BitwiseCopyable {
     ///   - planned: the lowest planned bound (phase, SoC ceiling, the owner's commands).
     ///   - mayRise: false while a pack is stale, suspect or joining.
     ///   - maximum: I_max, the owner's cap.
-    mutating func advance(protective: Milliamps, planned: Milliamps, mayRise: Bool, maximum: Milliamps, at now: Instant)
-    {
+    mutating func advance(protective: Milliamps, planned: Milliamps, mayRise: Bool, maximum: Milliamps, at now: Instant) {
         let dt = last == never ? 0 : min(max(now.since(last), 0), 60_000)
         last = now
         motion = .settled

@@ -132,8 +132,7 @@ extension InvariantChecker {
         if !heard.chargeEnabled {
             report(
                 .p20, at: now, expected: "no request while charge is disabled", found: "force or full charge requested")
-        } else if bankBound(charging: true, at: now, delay: Self.cutTime) <= 0 && (isAnyPackTooCold || isAnyPackAlarmed)
-        {
+        } else if bankBound(charging: true, at: now, delay: Self.cutTime) <= 0 && (isAnyPackTooCold || isAnyPackAlarmed) {
             report(
                 .p20, at: now, expected: "no request while charge is blocked", found: "force or full charge requested")
         }

@@ -125,8 +125,7 @@ struct PackWitness: Sendable {
     }
 
     private func isSame(_ m: PackMeasurement) -> Bool {
-        if heardAt < 0 || m.centiamps != last.centiamps || m.packCentivolts != last.packCentivolts || m.soc != last.soc
-        {
+        if heardAt < 0 || m.centiamps != last.centiamps || m.packCentivolts != last.packCentivolts || m.soc != last.soc {
             return false
         }
         if m.temperature1 != last.temperature1 || m.temperature2 != last.temperature2 || m.mosfet != last.mosfet {

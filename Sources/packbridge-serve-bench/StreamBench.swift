@@ -27,8 +27,9 @@ enum StreamBench {
         let sorted = lateness.withLockedValue { $0 }.sorted()
         guard !sorted.isEmpty else { fail("nothing arrived") }
         func percentile(_ p: Int) -> Int64 { sorted[min(sorted.count - 1, sorted.count * p / 100)] }
-        print("\(count) streams, \(sorted.count) snapshots in \(seconds) s: p50 \(percentile(50)) ms, p99 \(percentile(99)) ms, "
-            + "latest \(sorted.last ?? 0) ms")
+        print(
+            "\(count) streams, \(sorted.count) snapshots in \(seconds) s: p50 \(percentile(50)) ms, p99 \(percentile(99)) ms, "
+                + "latest \(sorted.last ?? 0) ms")
     }
 
     private final class Reader: ChannelInboundHandler {

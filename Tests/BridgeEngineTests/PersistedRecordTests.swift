@@ -37,8 +37,7 @@ import Testing
         let record = Self.everyFieldChanged
         #expect(PersistedRecord(image: bytes(record).span) == record)
         let preset = ControlRecord()
-        let unchanged = zip(Mirror(reflecting: record.control).children, Mirror(reflecting: preset).children).compactMap
-        {
+        let unchanged = zip(Mirror(reflecting: record.control).children, Mirror(reflecting: preset).children).compactMap {
             String(describing: $0.value) == String(describing: $1.value) ? $0.label : nil
         }
         #expect(unchanged == [])

@@ -79,8 +79,7 @@ private func good(with lines: String) -> String { good + "\n" + lines }
         #expect(found.first?.allowed == "0 A to 16000 A")
     }
 
-    @Test func `every error of a file is reported at once, in the order of the file, with key, value, range and line`()
-    {
+    @Test func `every error of a file is reported at once, in the order of the file, with key, value, range and line`() {
         let found = problems(
             in: """
                 battery:

@@ -42,8 +42,7 @@ import Testing
         #expect(said == Array("pause".utf8))
     }
 
-    @Test func `a reader that sleeps loses old messages as a whole, gets the newest and never stops the others`() throws
-    {
+    @Test func `a reader that sleeps loses old messages as a whole, gets the newest and never stops the others`() throws {
         let server = try LinkServer(path: path)
         let sleeper = connect()
         let awake = connect()

@@ -89,10 +89,13 @@ import Testing
 
     @Test func `the table is exact, in plain units, with a line for each moment`() {
         let curves = [
-            HistoryCurve(name: "bank.current", unit: .mA, points: [(1_764_028_800_000, Spread(-1, -1050, 3)), (1_764_028_860_000, Spread(20_300))]),
+            HistoryCurve(
+                name: "bank.current", unit: .mA,
+                points: [(1_764_028_800_000, Spread(-1, -1050, 3)), (1_764_028_860_000, Spread(20_300))]),
             HistoryCurve(name: "bank.soc", unit: .cpct, points: [(1_764_028_860_000, Spread(8250))]),
         ]
         let text = String(buffer: CurveText.csv(curves))
-        #expect(text == "time,bank.current (A),bank.soc (%)\r\n2025-11-25T00:00:00Z,-1.050,\r\n2025-11-25T00:01:00Z,20.300,82.50\r\n")
+        #expect(
+            text == "time,bank.current (A),bank.soc (%)\r\n2025-11-25T00:00:00Z,-1.050,\r\n2025-11-25T00:01:00Z,20.300,82.50\r\n")
     }
 }

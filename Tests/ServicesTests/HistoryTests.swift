@@ -24,7 +24,9 @@ import Testing
     }
 
     @Test func `extreme and negative numbers survive`() {
-        let points: [(index: Int, spread: Spread)] = [(0, Spread(-200_000_000, -1, 5)), (7, Spread(0, 4_000_000_000, 9_000_000_000))]
+        let points: [(index: Int, spread: Spread)] = [
+            (0, Spread(-200_000_000, -1, 5)), (7, Spread(0, 4_000_000_000, 9_000_000_000)),
+        ]
         let bytes = PackedBlock.encode(points)
         var read: [Spread] = []
         bytes.withUnsafeBytes { PackedBlock.decode($0) { read.append($1) } }
@@ -93,7 +95,8 @@ import Testing
         let database = try HistoryDatabase(path: folder.path + "/h.db")
         for second in Int64(0)..<90 { try put(database, at: Self.start + second * 1000, 10) }
         for _ in 0..<3 { try database.rollUp(before: Self.start + 90_000) }
-        let (curves, _) = try database.curves(["pack1.cell1"], from: Self.start, to: Self.start + Self.day, tier: .minute, limit: 5000)
+        let (curves, _) = try database.curves(
+            ["pack1.cell1"], from: Self.start, to: Self.start + Self.day, tier: .minute, limit: 5000)
         #expect(curves[0].points.count == 1)
     }
 
@@ -103,13 +106,15 @@ import Testing
         for minute in Int64(0)..<(3 * 1440) where minute % 50 != 7 {
             try put(database, at: Self.start + minute * 60_000, 3300 + minute % 13, tier: .minute)
         }
-        let before = try database.curves(["pack1.cell1"], from: Self.start, to: Self.start + 3 * Self.day, tier: .minute, limit: 20_000)
+        let before = try database.curves(
+            ["pack1.cell1"], from: Self.start, to: Self.start + 3 * Self.day, tier: .minute, limit: 20_000)
         try database.rollUp(before: Self.start + 3 * Self.day)
         let rows = try database.pool.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM minute_row") }
         let blocks = try database.pool.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM minute_block") }
         #expect(blocks == 2)
         #expect(rows ?? 0 < 1441)
-        let after = try database.curves(["pack1.cell1"], from: Self.start, to: Self.start + 3 * Self.day, tier: .minute, limit: 20_000)
+        let after = try database.curves(
+            ["pack1.cell1"], from: Self.start, to: Self.start + 3 * Self.day, tier: .minute, limit: 20_000)
         #expect(after.curves[0].points.map(\.at) == before.curves[0].points.map(\.at))
         #expect(after.curves[0].points.map(\.spread) == before.curves[0].points.map(\.spread))
     }
@@ -148,7 +153,8 @@ import Testing
         #expect(try database.size() <= before / 2 + 100_000)
         let oldest = try database.pool.read { db in try Int64.fetchOne(db, sql: "SELECT min(at) FROM second_row") }
         #expect(oldest ?? 0 >= now - 12 * 3_600_000)
-        #expect(try database.curves(["pack1.cell1"], from: Self.start, to: now, tier: .hour, limit: 5000).curves[0].points.count == 1)
+        #expect(
+            try database.curves(["pack1.cell1"], from: Self.start, to: now, tier: .hour, limit: 5000).curves[0].points.count == 1)
     }
 
     @Test func `a chart never gets more points than it asked for`() {

@@ -113,7 +113,8 @@ import Testing
     @Test func `a refused order says why and is not in force`() async throws {
         try await withServe { serve in
             serve.control.answerCommands(with: .causeStillPresent)
-            await #expect(throws: CommandProblem.refused("refused by the control process: the cause of the fault is still present")) {
+            await #expect(throws: CommandProblem.refused("refused by the control process: the cause of the fault is still present"))
+            {
                 _ = try await serve.hub.execute(CommandRequest(order: "acknowledge", value: 1), by: "test")
             }
             #expect(await serve.hub.activeCommands.isEmpty)

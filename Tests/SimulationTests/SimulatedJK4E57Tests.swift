@@ -9,8 +9,7 @@ import Testing
         0x4E, 0x57, 0x00, 0x13, 0, 0, 0, 0, 0x06, 0x03, 0x00, 0, 0, 0, 0, 0, 0x68, 0, 0, 0x01, 0x29,
     ]
 
-    private func ask(_ bms: inout SimulatedJK4E57, _ request: [UInt8], _ m: PackMeasurement = PackMeasurement()) -> Bool
-    {
+    private func ask(_ bms: inout SimulatedJK4E57, _ request: [UInt8], _ m: PackMeasurement = PackMeasurement()) -> Bool {
         bms.receive(request.span) { m }
     }
 

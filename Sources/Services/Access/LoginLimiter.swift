@@ -45,6 +45,8 @@ struct LoginLimiter {
         let groups = text.split(separator: ":", omittingEmptySubsequences: false)
         if groups.count < 3 || text.hasPrefix("::ffff:") { return text }
         guard case .v6(let v6)? = address else { return text }
-        return withUnsafeBytes(of: v6.address.sin6_addr) { bytes in bytes.prefix(8).map { String($0, radix: 16) }.joined(separator: ":") }
+        return withUnsafeBytes(of: v6.address.sin6_addr) { bytes in
+            bytes.prefix(8).map { String($0, radix: 16) }.joined(separator: ":")
+        }
     }
 }

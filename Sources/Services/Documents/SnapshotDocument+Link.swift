@@ -124,7 +124,8 @@ extension SnapshotDocument.Limits {
 extension SnapshotDocument.LimitReason {
     init(_ reason: Reason, since: Int64? = nil) {
         self.init(
-            rule: stableName(reason.rule), text: wording { reason.write(to: &$0) }, pack: reason.place.pack == 0 ? nil : reason.place.pack,
+            rule: stableName(reason.rule), text: wording { reason.write(to: &$0) },
+            pack: reason.place.pack == 0 ? nil : reason.place.pack,
             cell: reason.place.cell == 0 ? nil : reason.place.cell, input: reason.input, bound: reason.bound, since_ms: since)
     }
 }

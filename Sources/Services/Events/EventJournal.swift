@@ -59,7 +59,8 @@ public struct EventJournal: Sendable {
                 let place = reason.place
                 add(
                     EventDocument(
-                        id: 0, at: now, kind: "limit", severity: .info, text: "\(words) limited: \(wording { reason.write(to: &$0) })",
+                        id: 0, at: now, kind: "limit", severity: .info,
+                        text: "\(words) limited: \(wording { reason.write(to: &$0) })",
                         name: stableName(reason.rule), limit: limit, pack: place.pack == 0 ? nil : place.pack,
                         cell: place.cell == 0 ? nil : place.cell, lasts: true))
             }

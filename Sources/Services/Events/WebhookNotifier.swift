@@ -48,7 +48,9 @@ public struct WebhookNotifier: Service {
     private func send(_ body: ByteBuffer, to address: WebhookAddress, token file: String?) async -> Bool {
         for attempt in 0...Self.pauses.count {
             do {
-                let token = try file.map { try String(contentsOfFile: $0, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines) }
+                let token = try file.map {
+                    try String(contentsOfFile: $0, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+                }
                 let status = try await WebhookRequest.post(body, to: address, token: token)
                 if (200..<300).contains(status) { return true }
                 logger.warning("webhook at \(address.host): answer \(status)")
@@ -135,7 +137,9 @@ enum WebhookRequest {
             ("User-Agent", "PackBridge"),
         ])
         if let token { headers.add(name: "Authorization", value: "Bearer \(token)") }
-        channel.write(HTTPClientRequestPart.head(.init(version: .http1_1, method: .POST, uri: address.target, headers: headers)), promise: nil)
+        channel.write(
+            HTTPClientRequestPart.head(.init(version: .http1_1, method: .POST, uri: address.target, headers: headers)), promise: nil
+        )
         channel.write(HTTPClientRequestPart.body(.byteBuffer(body)), promise: nil)
         channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
         let status = try await answer.futureResult.get()

@@ -46,7 +46,8 @@ struct GuardMiddleware: RouterMiddleware {
         guard let hosts else { return }
         if !hosts.contains(Self.name(ofAuthority: authority)) {
             throw Refusal(
-                .misdirectedRequest, "this server does not answer under the name '\(authority.prefix(80))'; add it to web.hostNames")
+                .misdirectedRequest, "this server does not answer under the name '\(authority.prefix(80))'; add it to web.hostNames"
+            )
         }
     }
 

@@ -31,7 +31,7 @@ struct HistoryRoutes: Sendable {
         let database = try await database()
         do {
             return try await blocking { try body(database) }
-        } catch where HistoryDatabase.isDamage(error) {
+        } catch  where HistoryDatabase.isDamage(error) {
             throw Refusal(.serviceUnavailable, "the history is damaged; a new one will be begun")
         }
     }
@@ -172,7 +172,8 @@ enum CurveText {
         var buffer = ByteBuffer()
         buffer.writeString("{\"resolution\":\"\(tier.rawValue)\",\"step_ms\":\(step),\"series\":[")
         for (index, curve) in curves.enumerated() {
-            buffer.writeString("\(index == 0 ? "" : ",")\n{\"name\":\"\(curve.name)\",\"unit\":\"\(curve.unit.rawValue)\",\"points\":[")
+            buffer.writeString(
+                "\(index == 0 ? "" : ",")\n{\"name\":\"\(curve.name)\",\"unit\":\"\(curve.unit.rawValue)\",\"points\":[")
             var digits: [UInt8] = []
             digits.reserveCapacity(curve.points.count * 36)
             for (index, point) in curve.points.enumerated() {

@@ -28,9 +28,14 @@ enum Metrics {
                 }
             })
         text.gauge("packbridge_link_connected", "1 while the control process can be heard.", status.link.connected ? 1 : 0)
-        text.counter("packbridge_link_reconnects_total", "Connections to the control process that were lost.", Int64(status.link.reconnects))
-        text.counter("packbridge_link_lost_messages_total", "Messages of the control process that did not arrive.", Int64(status.link.lost_messages))
-        if let size = status.history.size_bytes { text.gauge("packbridge_history_size_bytes", "Size of the history.", Double(size)) }
+        text.counter(
+            "packbridge_link_reconnects_total", "Connections to the control process that were lost.", Int64(status.link.reconnects))
+        text.counter(
+            "packbridge_link_lost_messages_total", "Messages of the control process that did not arrive.",
+            Int64(status.link.lost_messages))
+        if let size = status.history.size_bytes {
+            text.gauge("packbridge_history_size_bytes", "Size of the history.", Double(size))
+        }
         if let lost = status.history.lost_seconds {
             text.counter("packbridge_history_lost_seconds_total", "Seconds that could not be stored.", lost)
         }
@@ -95,7 +100,9 @@ enum Metrics {
         func each(_ name: String, _ help: String, _ value: (SnapshotDocument.Pack) -> Double?) {
             text.gauge(name, help, heard.compactMap { pack in value(pack).map { (["pack": "\(pack.number)"], $0) } })
         }
-        text.gauge("packbridge_pack_state", "1 for the state of each pack.", packs.map { (["pack": "\($0.number)", "state": $0.state], 1) })
+        text.gauge(
+            "packbridge_pack_state", "1 for the state of each pack.",
+            packs.map { (["pack": "\($0.number)", "state": $0.state], 1) })
         each("packbridge_pack_age_seconds", "Since the last accepted snapshot.") { $0.age_ms.map { Double($0) / 1000 } }
         each("packbridge_pack_soc_ratio", "State of charge.") { Double($0.soc_cpct) / 10_000 }
         each("packbridge_pack_voltage_volts", "Voltage.") { milli($0.voltage_mV) }
@@ -103,7 +110,9 @@ enum Metrics {
         each("packbridge_pack_cycles", "Full cycles counted by the BMS.") { $0.cycles.map(Double.init) }
         each("packbridge_pack_balancing", "1 while the balancer works.") { $0.balancing.map { $0 ? 1 : 0 } }
         each("packbridge_pack_charge_switch", "1 while the charge switch conducts.") { $0.charge_switch.map { $0 ? 1 : 0 } }
-        each("packbridge_pack_discharge_switch", "1 while the discharge switch conducts.") { $0.discharge_switch.map { $0 ? 1 : 0 } }
+        each("packbridge_pack_discharge_switch", "1 while the discharge switch conducts.") {
+            $0.discharge_switch.map { $0 ? 1 : 0 }
+        }
         text.gauge(
             "packbridge_cell_voltage_volts", "Voltage of each cell.",
             heard.flatMap { pack in
@@ -114,7 +123,10 @@ enum Metrics {
             heard.flatMap { pack in
                 pack.temperatures.compactMap { sensor in
                     sensor.dC.map {
-                        (["pack": "\(pack.number)", "sensor": sensor.place == "mosfet" ? "mosfet" : "\(sensor.sensor)"], Double($0) / 10)
+                        (
+                            ["pack": "\(pack.number)", "sensor": sensor.place == "mosfet" ? "mosfet" : "\(sensor.sensor)"],
+                            Double($0) / 10
+                        )
                     }
                 }
             })

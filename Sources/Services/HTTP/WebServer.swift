@@ -54,7 +54,8 @@ public struct WebServer: Service {
             return await Metrics.response(hub: hub, status: status)
         }
         for name in files.names {
-            router.get(RouterPath(stringLiteral: name)) { request, _ in files.response(name, request) ?? Response(status: .notFound) }
+            router.get(RouterPath(stringLiteral: name)) { request, _ in files.response(name, request) ?? Response(status: .notFound)
+            }
         }
         responder = router.buildResponder()
     }

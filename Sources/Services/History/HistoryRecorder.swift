@@ -40,8 +40,9 @@ public actor HistoryRecorder: Service {
     /// A gap that is worth an event.
     static let noticeableGap: Int64 = 60_000
 
-    public init(_ configuration: ServeConfiguration, path: String, hub: Hub, logger: Logger, clock: @escaping WallClock = systemClock)
-    {
+    public init(
+        _ configuration: ServeConfiguration, path: String, hub: Hub, logger: Logger, clock: @escaping WallClock = systemClock
+    ) {
         self.path = path
         maximumSize = Int64(configuration.history.maximumSize) * 1_000_000
         zone = configuration.timeZone.flatMap(TimeZone.init(identifier:)) ?? TimeZone(identifier: "UTC")!
@@ -58,7 +59,7 @@ public actor HistoryRecorder: Service {
         do {
             do {
                 try openDatabase()
-            } catch where HistoryDatabase.isDamage(error) {
+            } catch  where HistoryDatabase.isDamage(error) {
                 told.append(try setAside(because: "\(error)"))
                 try openDatabase()
             }
@@ -204,7 +205,7 @@ public actor HistoryRecorder: Service {
                 lastRollUp = lastFlush
                 try await rollUp(database)
             }
-        } catch where HistoryDatabase.isDamage(error) {
+        } catch  where HistoryDatabase.isDamage(error) {
             await replaceDamaged("\(error)")
         } catch {
             await report("the history cannot be written: \(Self.words(error, path))")

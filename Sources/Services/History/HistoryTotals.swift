@@ -47,7 +47,8 @@ struct HistoryTotals: Sendable {
         lastEnergy = (bank.energy_charged_Wh, bank.energy_discharged_Wh)
         if step > 0 && step <= Self.longestStep && snapshot.control.may_transmit {
             for (limit, reason) in [
-                ("charge_voltage", snapshot.limits.charge_voltage.reason), ("charge_current", snapshot.limits.charge_current.reason),
+                ("charge_voltage", snapshot.limits.charge_voltage.reason),
+                ("charge_current", snapshot.limits.charge_current.reason),
                 ("discharge_current", snapshot.limits.discharge_current.reason),
             ] {
                 guard let reason, reason.rule != "none" else { continue }
