@@ -165,8 +165,8 @@ def command(house):
     report.check("the entity shows 20 A", wait_until(lambda: same(ha.state("sensor.packbridge_charge_current_limit"), 20), 15))
     report.check("the cap shows 20 A", wait_until(lambda: same(ha.state("number.packbridge_charge_cap"), 20), 10))
     report.equal("the last command", ha.state("sensor.packbridge_last_command"), "charge_cap accepted")
-    report.check("the reason is the command", "order" in (ha.state("sensor.packbridge_charge_current_reason") or "") or "command" in (
-        ha.state("sensor.packbridge_charge_current_reason") or ""), ha.state("sensor.packbridge_charge_current_reason"))
+    why = ha.state("sensor.packbridge_charge_current_reason") or ""
+    report.check("the reason says that it was ordered", "order" in why or "command" in why, why)
     ha.call("mqtt.publish", topic="packbridge/command/charge_cap", payload="a lot")
     report.check("a refusal is visible", wait_until(lambda: "expected a number" in (ha.state("sensor.packbridge_last_command") or ""), 10),
                  ha.state("sensor.packbridge_last_command"))
