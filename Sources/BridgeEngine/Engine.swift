@@ -19,6 +19,8 @@ public struct Engine: Sendable {
     let started: Instant
     /// The 1 Hz evaluation (amendment 26).
     var nextTick: Instant
+    /// When the youngest data become too old: evaluated then, not at the next tick, so that no frame says more than it may (P3).
+    private var dataEnd: Instant?
     var link = LinkState()
     /// When the control logic was last evaluated; the watchdogs look at it.
     public private(set) var lastEvaluation: Instant
@@ -103,8 +105,11 @@ public struct Engine: Sendable {
             nextTick = now.since(nextTick) < Self.tickPeriod ? nextTick + Self.tickPeriod : now + Self.tickPeriod
             evaluate(at: now, ports: &ports)
             if ports.hasReader { publishSnapshot(at: now, ports: &ports) }
+        } else if let end = dataEnd, now >= end {
+            evaluate(at: now, ports: &ports)
         }
         var next = nextTick
+        if let end = dataEnd { next = min(next, end) }
         for port in 0..<configuration.bmsPorts.count where bmsPorts[port].isOpen {
             next = min(next, bmsPorts[port].nextWake)
         }
@@ -183,6 +188,7 @@ public struct Engine: Sendable {
     private mutating func evaluate<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
         controller.tick(at: now)
         lastEvaluation = now
+        dataEnd = endOfData(at: now)
         noteChanges(at: now, ports: &ports)
         for port in 0..<configuration.inverterPorts.count {
             if controller.output.mayTransmit && controller.output.tightened {
@@ -190,6 +196,19 @@ public struct Engine: Sendable {
             }
         }
         persistIfDue(at: now, ports: &ports)
+    }
+
+    /// One millisecond after the last pack's T_zero (failsafe.md §3), nil when no pack counts any more.
+    private func endOfData(at now: Instant) -> Instant? {
+        var end: Instant?
+        for pack in 0..<controller.output.packs.count {
+            let age = controller.output.packs[pack].age
+            if age < 0 { continue }
+            let isExtended = configuration.control.packs[pack].extendedHold && age > configuration.control.zero
+            let left = (isExtended ? 120_000 : configuration.control.zero) - age
+            if left >= 0 { end = max(end ?? now, now + left + 1) }
+        }
+        return end
     }
 
     private mutating func wakeInverterPort<Ports: EnginePorts>(_ port: Int, at now: Instant, ports: inout Ports)

@@ -90,10 +90,10 @@ extension InvariantChecker {
         // A cut by age in a bank of one pack starts no hold (amendment 6).
         let onlyAge = packs.count == 1 && packs[0].age(at: now) > control.hold
         let mustCut = last > bound + 0.2 && !onlyAge
-        for i in packs.indices where packs[i].lastGap > .min / 2 && packs[i].age(at: now) < control.hold {
-            // The pack came back: one step of DCL is allowed.
+        for i in packs.indices where packs[i].cameBack {
+            // One step of DCL is allowed.
             dischargeRise.allowStep()
-            packs[i].lastGap = .min / 2
+            packs[i].cameBack = false
         }
         let finding =
             charging

@@ -83,6 +83,7 @@ public struct InvariantChecker: Sendable {
         let range = reference.cellRange
         let seats = plan.seats ?? Array(plan.packs.indices)
         packs = seats.map { PackWitness(capacity: plan.packs[$0].capacity, cellRange: range, userAmperes: user) }
+        for i in packs.indices { packs[i].isExtended = control.packs[i].extendedHold }
         chargeRise = RiseWatch(amperesPerSecond: max(5, 0.02 * userCharge * Double(packs.count)))
         dischargeRise = RiseWatch(amperesPerSecond: max(5, 0.02 * userDischarge * Double(packs.count)))
         fullness = FullnessWatch(plan)
@@ -126,7 +127,11 @@ public struct InvariantChecker: Sendable {
         let wasLive = isLive(at: now)
         let verdict = packs[pack].hear(m, at: now)
         if verdict == .rejected { return }
-        if wasGone { packs[pack].lastGap = now }
+        if wasGone {
+            packs[pack].lastGap = now
+            packs[pack].cameBack = true
+            packs[pack].emptySince = -1
+        }
         if overVoltageChanged() { voltageCaps.append(voltageCap, at: now) }
         let zero = reference.dischargeZero(underVoltage: underVoltage)
         let since = packs[pack].lowest <= zero ? (packs[pack].emptySince < 0 ? now : packs[pack].emptySince) : -1
@@ -235,9 +240,15 @@ public struct InvariantChecker: Sendable {
     }
 
     /// Amperes that the bank may be told at `now`, when a cut may be as late as `delay`.
+    ///
+    /// A pack that was lost meanwhile takes no part any more: the bound without delay counts as well.
     func bankBound(charging: Bool, at now: Int64, delay: Int64) -> Double {
+        let present = bankBound(charging: charging, at: now, since: now)
+        return delay == 0 ? present : max(present, bankBound(charging: charging, at: now, since: now - delay))
+    }
+
+    private func bankBound(charging: Bool, at now: Int64, since: Int64) -> Double {
         let user = charging ? userCharge : userDischarge
-        let since = now - delay
         var (sum, capacity, flow) = (0.0, 0.0, 0.0)
         for p in packs {
             let limit = bound(p, charging, since)
@@ -247,13 +258,20 @@ public struct InvariantChecker: Sendable {
             flow += p.average
         }
         if capacity == 0 { return 0 }
+        var isCurrent = true
+        for p in packs where p.age(at: now) > 4_000 || now - p.lastGap < 60_000 { isCurrent = false }
         var result = min(user, sum)
         let flows = abs(flow) >= 0.09 * capacity
         for p in packs {
             let limit = bound(p, charging, since)
             if limit < 0 { continue }
             var share = p.capacity / capacity
-            if flows && packs.count > 1 { share = min(share, max(0.5 * share, 0.85 * p.average / flow)) }
+            if packs.count > 1 && !isCurrent {
+                // What a pack that is not heard carries is anybody's guess within the bounds of aggregation.md §5.
+                share *= 0.5
+            } else if flows && packs.count > 1 {
+                share = min(share, max(0.5 * share, 0.85 * p.average / flow))
+            }
             result = min(result, limit / share)
         }
         return result
@@ -264,8 +282,16 @@ public struct InvariantChecker: Sendable {
         if p.heardAt < 0 { return -1 }
         let limit = charging ? p.charge.maximum(since: since) : p.discharge.maximum(since: since)
         let age = since - p.heardAt
-        if limit < 0 || age >= control.zero { return -1 }
+        if limit < 0 { return -1 }
         if age <= control.hold { return limit }
+        if p.isExtended {
+            // Amendment 18: over 15 s down to 0.2C, stay until 105 s, 0 at 120 s.
+            let kept = min(limit, 0.2 * p.capacity)
+            let fallen = Double(min(age - control.hold, 15_000)) / 15_000
+            if age >= 120_000 { return -1 }
+            return age > 105_000 ? kept * Double(120_000 - age) / 15_000 : limit + (kept - limit) * fallen
+        }
+        if age >= control.zero { return -1 }
         return limit * Double(control.zero - age) / Double(control.zero - control.hold)
     }
 

@@ -38,7 +38,8 @@ struct PackWitness: Sendable {
         case rejected
     }
 
-    let capacity: Double
+    /// Ah, as the last snapshot says it.
+    private(set) var capacity: Double
     private let cellRange: ClosedRange<Double>
     private let userAmperes: Double
 
@@ -61,6 +62,10 @@ struct PackWitness: Sendable {
     private var badSums = 0
     /// The last time when data of this pack had been missing for longer than the hold time.
     var lastGap: Int64 = .min / 2
+    /// It is heard again after such a gap, and no frame has gone out since.
+    var cameBack = false
+    /// The extended hold is configured for it (failsafe.md §3).
+    var isExtended = false
 
     init(capacity: Double, cellRange: ClosedRange<Double>, userAmperes: Double) {
         (self.capacity, self.cellRange, self.userAmperes) = (capacity, cellRange, userAmperes)
@@ -68,7 +73,9 @@ struct PackWitness: Sendable {
 
     mutating func forget() {
         let fresh = PackWitness(capacity: capacity, cellRange: cellRange, userAmperes: userAmperes)
+        let wasExtended = isExtended
         self = fresh
+        isExtended = wasExtended
     }
 
     /// Milliseconds since the last snapshot that may have been accepted.
@@ -96,6 +103,7 @@ struct PackWitness: Sendable {
         if heardAt >= 0 && m.settings.dischargeOverCurrent <= 0 {
             last.settings.dischargeOverCurrent = known.dischargeOverCurrent
         }
+        capacity = m.capacity
         heardAt = now
         snapshots += 1
         if firstAt < 0 { firstAt = now }

@@ -199,6 +199,7 @@ public struct SimulatedPack: Sendable {
     /// What the BMS measures now, with its noise and its resolution. Each call draws new noise.
     public mutating func measure(into m: inout PackMeasurement) {
         m.cellCount = cells.count
+        m.capacity = design.capacity
         var lanes: UInt64 = 0
         var sum: Int32 = 0
         for i in 0..<cells.count {
@@ -233,6 +234,8 @@ public struct SimulatedPack: Sendable {
 /// One measurement of a BMS in the units of its wire.
 public struct PackMeasurement: Sendable {
     public var cellCount = 0
+    /// Ah, as the BMS says it.
+    public var capacity = 280.0
     public var millivolts = InlineArray<32, UInt16>(repeating: 0)
     public var packCentivolts: UInt16 = 0
     /// Positive while charging, 10 mA.

@@ -111,7 +111,10 @@ extension World {
         var plain = Limits(outcome(reply: reply(measurement, pack: pack, without: nil), pack: pack, command: nil))
         var other = Limits(
             outcome(reply: body ?? reply(changed, pack: pack, without: nil), pack: pack, command: command))
-        if command == nil { plain.widen(to: Limits(engine.controller.output)) }
+        if command == nil {
+            plain.widen(to: Limits(engine.controller.output))
+            plain.widen(to: Limits(outcome(reply: [], pack: pack, command: nil)))
+        }
         // Without the pack voltage the sum of the cells stands in for it: the last step of CVL may differ.
         if difference == .missingItem { plain.voltage += 100 }
         // The lowest cell fell with the highest one's rise.
@@ -161,7 +164,7 @@ extension World {
         var copy = engine
         var sink = Wire(ports: plan.packs.count)
         if let command { copy.receivedLink(command.bytes.span, at: Instant(milliseconds: now), ports: &sink) }
-        copy.received(reply.span, onBMSPort: pack, at: Instant(milliseconds: now), ports: &sink)
+        if !reply.isEmpty { copy.received(reply.span, onBMSPort: pack, at: Instant(milliseconds: now), ports: &sink) }
         _ = copy.wake(at: Instant(milliseconds: now + 1_000), ports: &sink)
         return copy.controller.output
     }

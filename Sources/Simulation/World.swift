@@ -264,8 +264,11 @@ public struct World: Sendable {
             // Two packs talk at once: from some byte on the stronger driver wins.
             let from = 12 + random.below(lines[port].reply.count - 24)
             let foreign = uarts[other].reply
-            for i in from..<min(lines[port].reply.count, foreign.count) { lines[port].reply[i] &= foreign[i] }
-            spoiled = true
+            for i in from..<min(lines[port].reply.count, foreign.count)
+            where lines[port].reply[i] & foreign[i] != lines[port].reply[i] {
+                lines[port].reply[i] &= foreign[i]
+                spoiled = true
+            }
         }
         if effect.corrupts && random.chance(0.6) {
             let position = random.below(lines[port].reply.count)
