@@ -26,8 +26,7 @@ import Testing
         #expect(world.checker.violations.isEmpty, "\(world.checker.violations.first?.text ?? "")")
     }
 
-    @Test func `F1: a BMS unplugged at 100 A: 15 s hold, 0 A by 30 s, enables off, state of charge held, frames go on`()
-    {
+    @Test func `F1: a BMS unplugged at 100 A: 15 s hold, 0 A by 30 s, enables off, state of charge held, frames go on`() {
         var world = world()
         let before = world.inverter.heard
         #expect(before.chargeLimit == 1_350 && before.chargeEnabled && world.bank.current > 90)
@@ -90,8 +89,7 @@ import Testing
         pack.measure(into: &measurement)
         var uart = SimulatedJK4E57(cells: 16, capacity: 280, chemistry: .lfp)
         uart.encode(measurement)
-        func hear(_ reply: [UInt8]) -> (age: Milliseconds, highest: Millivolts, voltage: Millivolts, soc: CentiPercent)
-        {
+        func hear(_ reply: [UInt8]) -> (age: Milliseconds, highest: Millivolts, voltage: Millivolts, soc: CentiPercent) {
             var engine = world.engine
             var sink = Wire(ports: 1)
             let at = Instant(milliseconds: world.now + 900)
