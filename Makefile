@@ -47,12 +47,21 @@ verify: release ## everything that needs heavy peers: real SocketCAN with its er
 SERVICES := .build-services
 
 .PHONY: verify-serve
-verify-serve: ## what people see: a real Chromium, a real mosquitto and a real Home Assistant
+verify-serve: ## what people see: schemathesis, kill -9, full disk, a real Chromium, a real mosquitto, a real Home Assistant
 	scripts/bootstrap serve verify
 	PACKBRIDGE_SERVICES=1 swift build --scratch-path $(SERVICES)
+	$(PYTHON) Tests/peers/rest_schemathesis.py --products $(SERVICES)/debug
+	$(PYTHON) Tests/peers/history_survives.py --products $(SERVICES)/debug
 	$(PYTHON) Tests/peers/browser.py
 	$(PYTHON) Tests/peers/mosquitto.py $(SERVICES)/debug
 	$(PYTHON) Tests/peers/home_assistant.py $(SERVICES)/debug "$$(scripts/home-assistant)"
+
+.PHONY: bench-serve
+bench-serve: ## measure packbridge-serve: memory, CPU, requests, streams, a chart of a year
+	@scripts/bootstrap serve bench
+	PACKBRIDGE_SERVICES=1 $(RELEASE_BUILD) --product packbridge-serve
+	PACKBRIDGE_SERVICES=1 $(RELEASE_BUILD) --product packbridge-serve-bench
+	@scripts/bench-serve $(RELEASE)/release
 
 .PHONY: bench
 bench: ## measure; one tab-separated line per figure: name, value, unit, target, ok or short

@@ -6,6 +6,7 @@
 The full disk needs root (a small tmpfs); without it that part is skipped, and says so.
 """
 import argparse
+import contextlib
 import os
 import pathlib
 import random
@@ -26,7 +27,7 @@ def main():
     chosen = options.parse_args()
     killed(chosen.products, chosen.kills)
     damaged(chosen.products)
-    full_disk(chosen.products)
+    print(f"{2 + full_disk(chosen.products)} passed, 0 failed")
 
 
 def configuration(path):
@@ -72,8 +73,11 @@ def damaged(products):
         with serve_alone.running(products, configuration(path), folder=folder) as serve:
             time.sleep(11)
             serve.stop()
+            with sqlite3.connect(path) as database:
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             # The first page stays, so that only a look inside can find it.
             size = path.stat().st_size
+            check(size > 50_000, f"only {size} bytes of history to damage")
             with open(path, "r+b") as file:
                 file.seek(8192)
                 file.write(random.Random(5).randbytes(size - 8192))
@@ -93,26 +97,24 @@ def told(serve):
 
 
 def full_disk(products):
+    """Returns how many checks it made: 0 when nothing can be mounted."""
     if os.geteuid() != 0:
         print("history_survives: SKIPPED the full disk: only root can mount a small one")
-        return
+        return 0
     with tempfile.TemporaryDirectory(prefix="packbridge-") as folder, tempfile.TemporaryDirectory() as disk:
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], capture_output=True)
         if mounted.returncode != 0:
             print("history_survives: SKIPPED the full disk: nothing can be mounted here")
-            return
+            return 0
         try:
             path = pathlib.Path(disk) / "history.db"
             with serve_alone.running(products, configuration(path), per_second=5, folder=folder) as serve:
                 time.sleep(11)
                 filler = pathlib.Path(disk) / "filler"
-                with open(filler, "wb") as file:
-                    while True:
-                        try:
+                with open(filler, "wb", buffering=0) as file:
+                    with contextlib.suppress(OSError):
+                        while True:
                             file.write(bytes(4096))
-                            file.flush()
-                        except OSError:
-                            break
                 deadline = time.monotonic() + 60
                 while time.monotonic() < deadline and serve.json("/api/v1/status")["health"]["history"] != "lost":
                     serve.get("/api/v1/snapshot")
@@ -134,6 +136,7 @@ def full_disk(products):
         finally:
             subprocess.run(["umount", disk], check=True)
     print("history_survives: a full disk is told and survived")
+    return 1
 
 
 if __name__ == "__main__":
