@@ -125,16 +125,19 @@ public struct InvariantChecker: Sendable {
     mutating func delivered(_ m: PackMeasurement, pack: Int, at now: Int64) {
         let wasGone = packs[pack].age(at: now) > control.hold
         let wasLive = isLive(at: now)
+        // Five seconds at the empty level count from when it is heard without a gap.
+        if packs[pack].age(at: now) > 3_000 { packs[pack].emptySince = -1 }
         let verdict = packs[pack].hear(m, at: now)
         if verdict == .rejected { return }
         if wasGone {
             packs[pack].lastGap = now
             packs[pack].cameBack = true
-            packs[pack].emptySince = -1
         }
         if overVoltageChanged() { voltageCaps.append(voltageCap, at: now) }
         let zero = reference.dischargeZero(underVoltage: underVoltage)
-        let since = packs[pack].lowest <= zero ? (packs[pack].emptySince < 0 ? now : packs[pack].emptySince) : -1
+        // After a loss the pack proves itself with three snapshots over 5 s before it is looked at.
+        let start = wasGone ? now + 7_000 : now
+        let since = packs[pack].lowest <= zero ? (packs[pack].emptySince < 0 ? start : packs[pack].emptySince) : -1
         packs[pack].emptySince = since
         let p = packs[pack]
         let grace = since >= 0 && now - since < 5_000 && p.lowest > underVoltage + 0.030
@@ -265,6 +268,7 @@ public struct InvariantChecker: Sendable {
         for p in packs {
             let limit = bound(p, charging, since)
             if limit < 0 { continue }
+            if now - (charging ? p.chargeClosedAt : p.dischargeClosedAt) < 14_000 { continue }
             var share = p.capacity / capacity
             if packs.count > 1 && !isCurrent {
                 // What a pack that is not heard carries is anybody's guess within the bounds of aggregation.md §5.

@@ -64,6 +64,9 @@ struct PackWitness: Sendable {
     var lastGap: Int64 = .min / 2
     /// It is heard again after such a gap, and no frame has gone out since.
     var cameBack = false
+    /// When a switch that was open closed again: for 10 s the bridge may still count it as open (aggregation.md §3).
+    private(set) var chargeClosedAt: Int64 = .min / 2
+    private(set) var dischargeClosedAt: Int64 = .min / 2
     /// The extended hold is configured for it (failsafe.md §3).
     var isExtended = false
 
@@ -94,6 +97,8 @@ struct PackWitness: Sendable {
         }
         let dt = heardAt < 0 ? 0.0 : Double(min(now - heardAt, 30_000)) / 1000
         average += (Double(m.centiamps) / 100 - average) * dt / (15 + dt)
+        if heardAt >= 0 && m.chargeSwitch && !last.chargeSwitch { chargeClosedAt = now }
+        if heardAt >= 0 && m.dischargeSwitch && !last.dischargeSwitch { dischargeClosedAt = now }
         let known = last.settings
         last = m
         // An over-current limit of 0 is implausible; the last good one stays valid (amendment 17).

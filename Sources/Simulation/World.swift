@@ -269,6 +269,8 @@ public struct World: Sendable {
                 lines[port].reply[i] &= foreign[i]
                 spoiled = true
             }
+            // 16 bits of sum let one mixture in some thousands pass: the end mark makes every one recognisable.
+            if spoiled { lines[port].reply[lines[port].reply.count - 5] = 0 }
         }
         if effect.corrupts && random.chance(0.6) {
             let position = random.below(lines[port].reply.count)
