@@ -419,8 +419,12 @@ struct PackTracker: Sendable, BitwiseCopyable {
     }
 
     private mutating func isBreakerOpen(_ bank: Surroundings, difference: Millivolts, at now: Instant) -> Bool {
+        // A switch that is off keeps the current away as well. It proves no open breaker: such a pack goes on in the other
+        // direction with the next change of load, and its limit has to count.
+        let isBelow = bank.voltage.map { measures.voltage < $0 } ?? false
+        let couldFlow = isBelow ? measures.chargeSwitch : measures.dischargeSwitch
         let open =
-            measures.isCurrentKnown && measures.current.magnitude < 300 && bank.carriesCurrent
+            measures.isCurrentKnown && measures.current.magnitude < 300 && bank.carriesCurrent && couldFlow
             && bank.voltage != nil && difference > bank.equalDifference
         // 10 s, so that a slow poll under a load step does not look like an open breaker.
         return breakerOpen.update(open, at: now) >= 10_000

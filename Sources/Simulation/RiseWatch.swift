@@ -45,7 +45,7 @@ struct RiseWatch: Sendable {
             if mayStep && stepsAllowed {
                 // One step; what follows is slewed again. The step may come in two frames when a pack follows the first.
                 stepsAllowed = false
-                envelope = value
+                envelope = value + rate * Self.tick
                 cutAt = .min / 2
             } else if now - cutAt < Self.hold - 500 {
                 finding = .tooSoon

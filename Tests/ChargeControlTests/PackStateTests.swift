@@ -106,6 +106,15 @@ import Testing
         #expect(rig.report.chargeCurrentLimit == 135_000)
     }
 
+    @Test func `a pack whose charge switch keeps the current away is no open breaker, and its limit goes on counting`() {
+        var rig = bank(2)
+        rig.packs[0].current = 50_000
+        rig.packs[1].setAll(3316)
+        rig.packs[1].chargeSwitch = false
+        rig.run(seconds: 30)
+        #expect(rig.output.packs[1].state == .chargeOff)
+    }
+
     @Test func `a joining pack lets nothing rise, and its high cell zeroes the bank`() {
         var rig = bank(2)
         rig.answers[1] = false

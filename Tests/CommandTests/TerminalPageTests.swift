@@ -43,7 +43,7 @@ import Testing
         let text = page(columns: 120).joined(separator: "\n")
         let charge = page(columns: 120).first { $0.contains("charge with") }
         #expect(charge?.contains("67.5 A") == true)
-        #expect(charge?.contains("pack 1, cell 7") == true)
+        #expect(charge?.contains("cell 7") == true)
         #expect(text.contains("discharge NO") && text.contains("charge yes"))
         #expect(text.contains("▁▃█"))
     }
@@ -69,7 +69,7 @@ import Testing
         let timed = try #require(FaultPlan(argument: "unplug@60+30"))
         #expect(!timed.isActive(at: 59_999) && timed.isActive(at: 60_000) && timed.isActive(at: 89_999))
         #expect(!timed.isActive(at: 90_000))
-        for text in ["", "nonsense", "unplug@x", "unplug@-1", "unplug@5+0", "unplug@5+y"] {
+        for text in ["", "nonsense", "unplug@", "unplug@x", "unplug@-1", "unplug@5+0", "unplug@5+y"] {
             #expect(FaultPlan(argument: text) == nil, "\(text)")
         }
     }

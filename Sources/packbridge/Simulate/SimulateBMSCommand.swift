@@ -132,14 +132,14 @@ struct FaultPlan: ExpressibleByArgument {
     let until: Int64
 
     init?(argument: String) {
-        let parts = argument.split(separator: "@", maxSplits: 1)
+        let parts = argument.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
         guard let kind = FaultKind(rawValue: String(parts[0])) else { return nil }
         self.kind = kind
         guard parts.count == 2 else {
             (from, until) = (0, .max)
             return
         }
-        let times = parts[1].split(separator: "+", maxSplits: 1)
+        let times = parts[1].split(separator: "+", maxSplits: 1, omittingEmptySubsequences: false)
         guard let start = Int64(times[0]), start >= 0, start < 1_000_000 else { return nil }
         from = start * 1000
         guard times.count == 2 else {
