@@ -89,12 +89,25 @@ extension Controller {
         output.report.requests = requests
     }
 
+    /// A slew that was under way stops with the data, too (S7, amendment 21).
+    private var isAnyPackFresh: Bool {
+        mutating get {
+            for i in 0..<packCount where views[i].stage == .fresh {
+                switch views[i].membership {
+                case .member, .joining, .isolated: return true
+                case .absent, .lost, .excluded: continue
+                }
+            }
+            return false
+        }
+    }
+
     mutating func updateSoC(at now: Instant) {
         var input = SoCInput()
         input.sourceChanged = sourceChanged()
         input.isProvenEmpty = isProvenEmpty
         input.raw = rawSoC(changed: input.sourceChanged, isEmpty: input.isProvenEmpty, at: now)
-        input.isLive = bank.conducting + bank.joining + bank.isolated > 0 && bank.worstStage != .lost
+        input.isLive = isAnyPackFresh
         input.current = bank.current
         input.isCurrentKnown = bank.isCurrentKnown
         input.capacity = bank.capacity
