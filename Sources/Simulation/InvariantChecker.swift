@@ -268,7 +268,8 @@ public struct InvariantChecker: Sendable {
         for p in packs {
             let limit = bound(p, charging, since)
             if limit < 0 { continue }
-            if now - (charging ? p.chargeClosedAt : p.dischargeClosedAt) < 14_000 { continue }
+            // A switch that closed again, or a pack heard again: some seconds pass until it is counted (aggregation.md §3).
+            if now - (charging ? p.chargeClosedAt : p.dischargeClosedAt) < 14_000 || now - p.lastGap < 9_000 { continue }
             var share = p.capacity / capacity
             if packs.count > 1 && !isCurrent {
                 // What a pack that is not heard carries is anybody's guess within the bounds of aggregation.md §5.
