@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # Targets that ask for a length of time or a place take it as a variable, for example `make fuzz SECONDS=600`.
 RELEASE := .build-release
 PYTHON := .build-venv/bin/python
-RELEASE_BUILD := swift build -c release --static-swift-stdlib --scratch-path $(RELEASE)
+RELEASE_BUILD := scripts/forget-stale $(RELEASE) && swift build -c release --static-swift-stdlib --scratch-path $(RELEASE)
 
 .PHONY: help
 help: ## list the tasks
