@@ -22,7 +22,8 @@ import Testing
         for second in Int64(0)..<43 * 60 { told += journal.take(snapshot(1), at: second * 1000) }
         told += journal.take(snapshot(1) { $0.bank.chargeReason = Reason(.userCurrent, bound: 1) }, at: 43 * 60_000)
         let ended = try #require(told.last { $0.limit == "charge_current" && $0.until_ms != nil })
-        #expect(ended.milliseconds == 43 * 60_000)
+        let lasted = Int64(43 * 60_000)
+        #expect(ended.milliseconds == lasted)
         #expect(ended.pack == 2 && ended.cell == 7 && ended.name == "cell_high")
         #expect(told.count { $0.id == ended.id } == 2)
     }

@@ -137,10 +137,7 @@ enum HTTPProbe {
         let promise = MultiThreadedEventLoopGroup.singleton.next().makePromise(of: Answer.self)
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let decoder = ByteToMessageHandler(HTTPResponseDecoder())
-                    try channel.pipeline.syncOperations.addHandlers([decoder, Collector(promise)])
-                }
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Collector(promise)) }
             }
             .connect(host: "127.0.0.1", port: port).get()
         channel.eventLoop.scheduleTask(in: timeout) { channel.close(promise: nil) }
@@ -150,28 +147,42 @@ enum HTTPProbe {
         return answer
     }
 
+    /// Reads one answer with a length. Not the decoder of NIO: it wants to know the request, and these requests are raw bytes.
     private final class Collector: ChannelInboundHandler {
-        typealias InboundIn = HTTPClientResponsePart
+        typealias InboundIn = ByteBuffer
         private var promise: EventLoopPromise<Answer>?
-        private var answer = Answer(status: 0, headers: HTTPHeaders(), body: [])
+        private var received: [UInt8] = []
 
         init(_ promise: EventLoopPromise<Answer>) {
             self.promise = promise
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            switch unwrapInboundIn(data) {
-            case .head(let head): (answer.status, answer.headers) = (Int(head.status.code), head.headers)
-            case .body(let bytes): answer.body += bytes.readableBytesView
-            case .end: finish { $0.succeed(answer) }
-            }
+            received += unwrapInboundIn(data).readableBytesView
+            guard let answer = Self.complete(received) else { return }
+            promise?.succeed(answer)
+            promise = nil
         }
 
-        func errorCaught(context: ChannelHandlerContext, error: any Error) { finish { $0.fail(error) } }
-        func channelInactive(context: ChannelHandlerContext) { finish { $0.fail(ChannelError.eof) } }
+        /// Nil while a part is missing.
+        private static func complete(_ bytes: [UInt8]) -> Answer? {
+            guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }
+            let lines = String(decoding: bytes[..<end.lowerBound], as: UTF8.self).components(separatedBy: "\r\n")
+            var headers = HTTPHeaders()
+            for line in lines.dropFirst() {
+                let parts = line.split(separator: ":", maxSplits: 1)
+                if parts.count == 2 { headers.add(name: String(parts[0]), value: parts[1].trimmingCharacters(in: .whitespaces)) }
+            }
+            let body = Array(bytes[end.upperBound...])
+            if body.count < Int(headers["Content-Length"].first ?? "0") ?? 0 { return nil }
+            return Answer(status: Int(lines[0].split(separator: " ").dropFirst().first ?? "") ?? 0, headers: headers, body: body)
+        }
 
-        private func finish(_ body: (EventLoopPromise<Answer>) -> Void) {
-            if let promise { body(promise) }
+        func errorCaught(context: ChannelHandlerContext, error: any Error) { fail(error) }
+        func channelInactive(context: ChannelHandlerContext) { fail(ChannelError.eof) }
+
+        private func fail(_ error: any Error) {
+            promise?.fail(error)
             promise = nil
         }
     }

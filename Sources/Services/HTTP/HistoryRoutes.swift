@@ -245,7 +245,7 @@ enum CurveText {
         var divisor: UInt64 = 1
         for _ in 0..<decimals { divisor *= 10 }
         if value < 0 { text.append(UInt8(ascii: "-")) }
-        append(Int64(value.magnitude / divisor), to: &text)
+        append(Int64(clamping: value.magnitude / divisor), to: &text)
         if decimals == 0 { return }
         text.append(UInt8(ascii: "."))
         let fraction = String(value.magnitude % divisor)

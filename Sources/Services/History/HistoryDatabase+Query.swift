@@ -35,7 +35,7 @@ extension HistoryDatabase {
             return HistoryCurve(
                 name: name, unit: unit,
                 points: points.map { at, spread in
-                    (at, Spread(spread.minimum * unit.step, spread.mean * unit.step, spread.maximum * unit.step))
+                    (at, Spread(spread.minimum &* unit.step, spread.mean &* unit.step, spread.maximum &* unit.step))
                 })
         }
         return (curves, step)

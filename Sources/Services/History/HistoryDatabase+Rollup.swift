@@ -68,7 +68,11 @@ extension HistoryDatabase {
                 let index = Int((time - start) / tier.step)
                 try row.withUnsafeData(atIndex: 1) { data in
                     data?.withUnsafeBytes { bytes in
-                        SampleRow.decode(bytes, isSecond: false) { points[$0, default: []].append((index, $1)) }
+                        SampleRow.decode(bytes, isSecond: false) { series, spread in
+                            // A row off the grid, from a file that somebody edited, must not end the process.
+                            if points[series]?.last?.index == index { return }
+                            points[series, default: []].append((index, spread))
+                        }
                     }
                 }
             }

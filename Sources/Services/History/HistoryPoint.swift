@@ -25,7 +25,8 @@ struct Merger {
     mutating func add(_ spread: Spread) {
         minimum = min(minimum, spread.minimum)
         maximum = max(maximum, spread.maximum)
-        sum += spread.mean
+        // A damaged number must not end the process.
+        sum &+= spread.mean
         count += 1
     }
 
@@ -33,7 +34,7 @@ struct Merger {
     var result: Spread? {
         if count == 0 { return nil }
         let half = sum < 0 ? -count / 2 : count / 2
-        return Spread(minimum, (sum + half) / count, maximum)
+        return Spread(minimum, (sum &+ half) / count, maximum)
     }
 }
 
@@ -58,8 +59,8 @@ enum SampleRow {
             writer.write(UInt64(series - last))
             last = series
             writer.write(signed: spread.mean)
-            writer.write(UInt64(bitPattern: spread.mean - spread.minimum))
-            writer.write(UInt64(bitPattern: spread.maximum - spread.mean))
+            writer.write(UInt64(bitPattern: spread.mean &- spread.minimum))
+            writer.write(UInt64(bitPattern: spread.maximum &- spread.mean))
         }
         return writer.bytes
     }
@@ -96,8 +97,8 @@ enum PackedBlock {
             writer.write(UInt64(points[start].index - position))
             writer.write(UInt64(end - start))
             for (_, spread) in points[start..<end] {
-                let (below, above) = (spread.mean - spread.minimum, spread.maximum - spread.mean)
-                let change = spread.mean - mean
+                let (below, above) = (spread.mean &- spread.minimum, spread.maximum &- spread.mean)
+                let change = spread.mean &- mean
                 let zigzag = UInt64(bitPattern: (change << 1) ^ (change >> 63))
                 writer.write(zigzag << 2 | (below != 0 ? 1 : 0) | (above != 0 ? 2 : 0))
                 if below != 0 { writer.write(UInt64(bitPattern: below)) }
