@@ -91,5 +91,18 @@ struct DecodeCommand: ParsableCommand {
 
 /// Writes at once, line by line, so that a program at the other end of a pipe never waits for a buffer to fill.
 func writeOut(_ bytes: [UInt8]) {
-    FileHandle.standardOutput.write(Data(bytes))
+    var rest = bytes[...]
+    while !rest.isEmpty {
+        let count = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+        if count >= 0 {
+            rest = rest.dropFirst(count)
+        } else if errno == EPIPE {
+            // Nobody reads any more (`| head`): the work is done.
+            exit(0)
+        } else if errno != EINTR {
+            let reason = String(cString: strerror(errno))
+            FileHandle.standardError.write(Data("packbridge: the output cannot be written: \(reason)\n".utf8))
+            exit(1)
+        }
+    }
 }
