@@ -11,15 +11,18 @@ struct LinkState: Sendable {
 }
 
 extension Engine {
-    /// Bytes of the Link protocol from `serve`. What is damaged or not meant for this side is ignored.
+    /// Bytes of the Link protocol from the only reader there is, on a console line. What is damaged or not meant for this side is
+    /// ignored.
     public mutating func receivedLink<Ports: EnginePorts>(_ bytes: Span<UInt8>, at now: Instant, ports: inout Ports) {
         for i in 0..<bytes.count {
             link.receiver.push(bytes[i])
-            while let message = link.receiver.next() { obey(message, at: now, ports: &ports) }
+            while let message = link.receiver.next() { receivedLink(message, at: now, ports: &ports) }
         }
     }
 
-    private mutating func obey<Ports: EnginePorts>(_ message: LinkMessage, at now: Instant, ports: inout Ports) {
+    /// A message of a reader whose bytes were put together outside. Where several readers are connected, each needs a receiver of
+    /// its own: a command may come in pieces, between which another reader speaks.
+    public mutating func receivedLink<Ports: EnginePorts>(_ message: LinkMessage, at now: Instant, ports: inout Ports) {
         var reader = message.payload
         switch message.kind {
         case .command:
@@ -30,7 +33,7 @@ extension Engine {
             var replay = LinkReplay()
             replay.visitFields(&reader)
             if reader.isValid { answer(replay, ports: &ports) }
-        case .bank, .pack, .bmsPort, .inverterPort, .endOfSnapshot, .event, .configuration, .commandReply:
+        case .bank, .pack, .bmsPort, .inverterPort, .endOfSnapshot, .event, .configuration, .orders, .commandReply:
             break
         }
     }
@@ -105,6 +108,12 @@ extension Engine {
             port.frames = inverterPorts[index].frames
             send(.inverterPort, ports: &ports) { writer in port.visitFields(&writer) }
         }
+        var orders = OrdersPayload()
+        orders.snapshot = link.snapshot
+        controller.forEachOrder(at: now) { command, remaining in
+            if let order = OrderInForce(command, remaining: remaining) { orders.orders.append(order) }
+        }
+        send(.orders, ports: &ports) { writer in orders.visitFields(&writer) }
         var snapshot = link.snapshot
         send(.endOfSnapshot, ports: &ports) { writer in writer.field(&snapshot) }
     }

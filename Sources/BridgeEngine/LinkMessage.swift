@@ -13,6 +13,8 @@ public enum LinkKind: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable 
     case event = 6
     /// The compact image of the configuration in force.
     case configuration = 7
+    /// The orders in force; part of a snapshot.
+    case orders = 8
     /// From `serve`: an order; see `LinkCommand`.
     case command = 16
     case commandReply = 17

@@ -49,6 +49,52 @@ public struct BankPayload: Sendable {
     }
 }
 
+/// What an `orders` message says: the orders in force, whoever gave them.
+public struct OrdersPayload: Equatable, Sendable {
+    public var snapshot: UInt32 = 0
+    public var orders = FixedArray<6, OrderInForce>(filler: OrderInForce())
+
+    public init() {}
+
+    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+        coder.field(&snapshot)
+        coder.array(&orders, filler: OrderInForce()) { coder, order in
+            coder.field(choice: &order.order)
+            coder.field(&order.value)
+            coder.field(&order.remaining)
+        }
+    }
+}
+
+/// An order that holds until its time is over, until `resume`, or, for `fullNow`, until the charge ends.
+public struct OrderInForce: Equatable, Sendable, BitwiseCopyable {
+    public var order = LinkCommand.Order.resume
+    /// mA or 0.01 %, as the order means; 0 where it has none.
+    public var value: Int32 = 0
+    public var remaining: Milliseconds = 0
+
+    public init() {}
+
+    public init(_ order: LinkCommand.Order, value: Int32 = 0, remaining: Milliseconds) {
+        self.order = order
+        self.value = value
+        self.remaining = remaining
+    }
+
+    /// Nil for what is done at once and is never in force.
+    init?(_ command: Command, remaining: Milliseconds) {
+        switch command {
+        case .pauseCharge: self.init(.pauseCharge, remaining: remaining)
+        case .pauseDischarge: self.init(.pauseDischarge, remaining: remaining)
+        case .chargeCap(let limit, _): self.init(.chargeCap, value: limit, remaining: remaining)
+        case .dischargeCap(let limit, _): self.init(.dischargeCap, value: limit, remaining: remaining)
+        case .socCeiling(let ceiling, _): self.init(.socCeiling, value: ceiling, remaining: remaining)
+        case .fullNow: self.init(.fullNow, remaining: remaining)
+        case .resume, .acknowledge: return nil
+        }
+    }
+}
+
 /// What a `pack` message says.
 public struct PackPayload: Sendable {
     public var snapshot: UInt32 = 0

@@ -121,6 +121,11 @@ public struct Controller: Sendable {
         try overrides.handle(command, at: now)
     }
 
+    /// Every order in force with the time that it has left; "full now" ends with the charge, if that is earlier.
+    public func forEachOrder(at now: Instant, _ body: (Command, _ remaining: Milliseconds) -> Void) {
+        overrides.forEachActive(at: now, body)
+    }
+
     /// A reading of an external shunt.
     public mutating func acceptShunt(_ reading: ShuntReading, at now: Instant) {
         if let soc = reading.soc, soc < 0 || soc > 10_000 { return }

@@ -29,6 +29,7 @@ struct Overrides: Sendable, BitwiseCopyable {
         }
 
         func isActive(at now: Instant) -> Bool { until != never && now < until }
+        func remaining(at now: Instant) -> Milliseconds? { isActive(at: now) ? until.since(now) : nil }
     }
 
     init() {}
@@ -66,6 +67,16 @@ struct Overrides: Sendable, BitwiseCopyable {
 
     private func check(_ time: Milliseconds) throws(CommandRefusal) {
         if !Self.timeToLive.contains(time) { throw .timeToLiveOutOfRange }
+    }
+
+    /// Every order in force and how much longer, in a fixed order. The time inside the command is the remaining one, too.
+    func forEachActive(at now: Instant, _ body: (Command, _ remaining: Milliseconds) -> Void) {
+        if let time = chargePause.remaining(at: now) { body(.pauseCharge(for: time), time) }
+        if let time = dischargePause.remaining(at: now) { body(.pauseDischarge(for: time), time) }
+        if let time = chargeCap.remaining(at: now) { body(.chargeCap(chargeCap.value, for: time), time) }
+        if let time = dischargeCap.remaining(at: now) { body(.dischargeCap(dischargeCap.value, for: time), time) }
+        if let time = ceiling.remaining(at: now) { body(.socCeiling(ceiling.value, for: time), time) }
+        if let time = fullNow.remaining(at: now) { body(.fullNow, time) }
     }
 
     func pausesCharge(at now: Instant) -> Bool { chargePause.isActive(at: now) }

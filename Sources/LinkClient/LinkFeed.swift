@@ -6,6 +6,8 @@ public struct BridgeSnapshot: Sendable {
     public var packs: [PackPayload] = []
     public var bmsPorts: [BMSPortPayload] = []
     public var inverterPorts: [InverterPortPayload] = []
+    /// The orders in force; nil when the control process is older than the message that tells them.
+    public var orders: [OrderInForce]?
 
     public init(bank: BankPayload) {
         self.bank = bank
@@ -29,12 +31,16 @@ public struct LinkFeed: Sendable {
     private var receiver = LinkReceiver()
     private var open: BridgeSnapshot?
     private var lastSequence: UInt32?
+    /// `receiver.unknown` when the last message of a known kind came.
+    private var unknownBefore: UInt64 = 0
     /// Snapshots that were incomplete or contradicted themselves.
     public private(set) var incompleteSnapshots = 0
     /// Messages that the control process sent and that did not arrive, seen by the gaps in its numbers.
     public private(set) var lostMessages: UInt64 = 0
     /// Bytes that belonged to no valid message.
     public var discardedBytes: UInt64 { receiver.discarded }
+    /// Messages of kinds that only a newer control process knows. They are skipped, and cost nothing else.
+    public var unknownMessages: UInt64 { receiver.unknown }
 
     public init() {}
 
@@ -46,7 +52,10 @@ public struct LinkFeed: Sendable {
     }
 
     private mutating func take(_ message: LinkMessage, _ deliver: (LinkNews) -> Void) {
-        let expected = lastSequence.map { $0 &+ 1 } ?? message.sequence
+        // What was skipped since the last message had numbers, too.
+        let skipped = UInt32(truncatingIfNeeded: receiver.unknown - unknownBefore)
+        unknownBefore = receiver.unknown
+        let expected = lastSequence.map { $0 &+ 1 &+ skipped } ?? message.sequence
         let isNext = message.sequence == expected
         lastSequence = message.sequence
         if !isNext {
@@ -74,6 +83,15 @@ public struct LinkFeed: Sendable {
             var port = InverterPortPayload()
             port.visitFields(&reader)
             add(port, to: \.inverterPorts, snapshot: port.snapshot, number: port.number, isValid: reader.isValid)
+        case .orders:
+            var orders = OrdersPayload()
+            orders.visitFields(&reader)
+            guard let current = open else { break }
+            if reader.isValid && orders.snapshot == current.bank.snapshot {
+                open?.orders = (0..<orders.orders.count).map { orders.orders[$0] }
+            } else {
+                spoil()
+            }
         case .endOfSnapshot:
             var number: UInt32 = 0
             reader.field(&number)

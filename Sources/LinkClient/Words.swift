@@ -17,6 +17,13 @@ public func stableName<T: RawRepresentable>(_ value: T) -> String {
     return String(decoding: name, as: UTF8.self)
 }
 
+/// The protocol as it is written in a configuration, with `_`: `jk_4e57`. The rule above would tear the number apart.
+public func stableName(_ value: BMSProtocolName) -> String {
+    switch value {
+    case .jk4E57: "jk_4e57"
+    }
+}
+
 // MARK: Numbers with their units
 
 /// `3.452 V`

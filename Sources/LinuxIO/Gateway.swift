@@ -110,8 +110,8 @@ public final class Gateway {
         case .linkListener: ports.link?.accept()
         case .linkReader:
             if event.isWritable { ports.link?.flush(reader: index) }
-            ports.link?.receive(fromReader: index) { bytes in
-                engine.receivedLink(bytes, at: ports.now, ports: &ports)
+            ports.link?.receive(fromReader: index) { message in
+                engine.receivedLink(message, at: ports.now, ports: &ports)
             }
         case nil: preconditionFailure("a token that nobody gave")
         }

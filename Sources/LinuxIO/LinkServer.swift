@@ -1,3 +1,4 @@
+import BridgeEngine
 import CLinux
 import Glibc
 
@@ -85,12 +86,16 @@ public final class LinkServer {
         }
     }
 
-    /// Reads what the reader says, in pieces as they come.
-    func receive(fromReader index: Int, _ body: (Span<UInt8>) -> Void) {
+    /// Reads what the reader says. Every reader has a receiver of its own: messages come in pieces, and those of several readers
+    /// must not be put together.
+    func receive(fromReader index: Int, _ body: (LinkMessage) -> Void) {
         guard let reader = readers[index] else { return }
         let count = recv(reader.descriptor, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT))
         if count > 0 {
-            body(UnsafeRawBufferPointer(rebasing: buffer[..<count]).bindMemory(to: UInt8.self).span)
+            for byte in buffer[..<count] {
+                reader.receiver.push(byte)
+                while let message = reader.receiver.next() { body(message) }
+            }
         } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
             remove(reader: index)
         }
@@ -105,6 +110,7 @@ public final class LinkServer {
         let descriptor: Int32
         /// What the event loop was told; nil: nothing yet.
         var watchesWriting: Bool?
+        var receiver = LinkReceiver()
         var queue = MessageQueue(capacity: LinkServer.queueCapacity)
 
         init(descriptor: Int32) {

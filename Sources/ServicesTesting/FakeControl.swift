@@ -39,6 +39,17 @@ public final class FakeControl: Sendable {
             .bind(unixDomainSocketPath: path).get()
     }
 
+    /// Plays a board with the firmware, too: speaks on the far end of a serial line. The descriptor is closed with the rest.
+    public func plug(intoLine descriptor: Int32) async throws {
+        let state = state
+        let channel = try await NIOPipeBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Reader(state)) }
+            }
+            .takingOwnershipOfDescriptor(inputOutput: descriptor).get()
+        state.withLockedValue { $0.readers.append(channel) }
+    }
+
     public func stop() async {
         try? await server.close()
         for reader in state.withLockedValue({ $0.readers }) { try? await reader.close() }
@@ -149,10 +160,17 @@ public enum FakeMessage {
     public static func make(
         _ kind: LinkKind, sequence: inout UInt32, _ fields: (inout FieldWriter<2064>) -> Void
     ) -> [UInt8] {
+        make(kind: kind.rawValue, sequence: &sequence, fields)
+    }
+
+    /// With any number for a kind.
+    static func make(
+        kind: UInt8, sequence: inout UInt32, _ fields: (inout FieldWriter<2064>) -> Void
+    ) -> [UInt8] {
         sequence &+= 1
         var payload = FieldWriter<2064>()
         fields(&payload)
-        var message: [UInt8] = [0x50, 0x42, 1, kind.rawValue]
+        var message: [UInt8] = [0x50, 0x42, 1, kind]
         message += little(UInt16(payload.count)) + little(sequence)
         payload.withBytes { bytes in for index in bytes.indices { message.append(bytes[index]) } }
         var crc = CRC32()

@@ -10,6 +10,8 @@ public struct FakeSnapshot: Sendable {
     public var packs: [PackPayload] = []
     public var bmsPorts: [BMSPortPayload] = []
     public var inverterPorts: [InverterPortPayload] = []
+    /// Nil = a control process from before the message that tells the orders in force.
+    public var orders: [OrderInForce]?
 
     /// - Parameter second: since the start of the fake control process; the same second gives the same snapshot.
     public init(second: Int64, packs count: Int = 2, cells: Int = 16) {
@@ -158,14 +160,26 @@ public struct FakeSnapshot: Sendable {
     }
 
     /// The messages of this snapshot in the order in which the engine sends them.
-    public func messages(sequence: inout UInt32, lastEvent: UInt32) -> [UInt8] {
+    /// - Parameter futureKinds: puts a message of a kind that nobody knows yet behind each bank, pack and line.
+    public func messages(sequence: inout UInt32, lastEvent: UInt32, futureKinds: Bool = false) -> [UInt8] {
         var bank = bank
         bank.lastEvent = lastEvent
-        var bytes = FakeMessage.make(.bank, sequence: &sequence) { bank.visitFields(&$0) }
-        for var pack in packs { bytes += FakeMessage.make(.pack, sequence: &sequence) { pack.visitFields(&$0) } }
-        for var port in bmsPorts { bytes += FakeMessage.make(.bmsPort, sequence: &sequence) { port.visitFields(&$0) } }
+        var bytes: [UInt8] = []
+        func add(_ kind: LinkKind, _ sequence: inout UInt32, _ fields: (inout FieldWriter<2064>) -> Void) {
+            bytes += FakeMessage.make(kind, sequence: &sequence, fields)
+            if futureKinds { bytes += FakeMessage.make(kind: 99, sequence: &sequence, fields) }
+        }
+        add(.bank, &sequence) { bank.visitFields(&$0) }
+        for var pack in packs { add(.pack, &sequence) { pack.visitFields(&$0) } }
+        for var port in bmsPorts { add(.bmsPort, &sequence) { port.visitFields(&$0) } }
         for var port in inverterPorts {
             bytes += FakeMessage.make(.inverterPort, sequence: &sequence) { port.visitFields(&$0) }
+        }
+        if let orders {
+            var payload = OrdersPayload()
+            payload.snapshot = bank.snapshot
+            for order in orders { payload.orders.append(order) }
+            bytes += FakeMessage.make(.orders, sequence: &sequence) { payload.visitFields(&$0) }
         }
         var number = bank.snapshot
         return bytes + FakeMessage.make(.endOfSnapshot, sequence: &sequence) { $0.field(&number) }

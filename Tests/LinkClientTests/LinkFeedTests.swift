@@ -56,6 +56,66 @@ private func snapshots(in messages: [[UInt8]]) -> [BridgeSnapshot] {
         }
     }
 
+    /// The messages with others of a kind from the future between them, all numbered anew as one sender would.
+    private func withFutureKinds(_ messages: [[UInt8]], after each: (Int) -> Int) -> [[UInt8]] {
+        var result: [[UInt8]] = []
+        for (index, message) in messages.enumerated() {
+            result.append(message)
+            for _ in 0..<each(index) {
+                var future = message
+                future[3] = 99
+                result.append(future)
+            }
+        }
+        return result.enumerated().map { index, message in
+            var message = message
+            for i in 0..<4 { message[6 + i] = UInt8(truncatingIfNeeded: (index + 1) >> (8 * i)) }
+            var crc = CRC32()
+            for byte in message[2..<(message.count - 4)] { crc.update(byte) }
+            for i in 0..<4 { message[message.count - 4 + i] = UInt8(truncatingIfNeeded: crc.value >> UInt32(8 * i)) }
+            return message
+        }
+    }
+
+    @Test func `messages of kinds that only a newer control process knows are counted and cost nothing else`() {
+        let messages = withFutureKinds(published(seconds: 3)) { $0 % 3 }
+        var feed = LinkFeed()
+        var found = 0
+        feed.receive(messages.joined()) { if case .snapshot = $0 { found += 1 } }
+        #expect(found == 3)
+        #expect(feed.unknownMessages > 5)
+        #expect(feed.lostMessages == 0 && feed.incompleteSnapshots == 0)
+    }
+
+    @Test func `a message that is lost beside an unknown one is still noticed`() {
+        let messages = withFutureKinds(published(seconds: 2)) { _ in 1 }
+        for lost in messages.indices where messages[lost][3] != 99 && messages[lost][3] != LinkKind.event.rawValue {
+            var rest = messages
+            rest.remove(at: lost)
+            #expect(snapshots(in: rest).count == 1, "message \(lost) of kind \(messages[lost][3]) was missing")
+        }
+    }
+
+    @Test func `the orders in force are told with their remaining time; an older control process tells none`() throws {
+        var control = ControlConfiguration(chemistry: .lfp)
+        control.packs.append(PackConfiguration())
+        var ports = Listener()
+        var engine = Engine(configuration: BridgeConfiguration(control: control), record: nil, at: Instant(milliseconds: 0))
+        let order = LinkCommand(identity: 1, order: .chargeCap, value: 20_000, timeToLive: 60_000).message(sequence: 1)
+        _ = engine.wake(at: Instant(milliseconds: 0), ports: &ports)
+        order.withBytes { engine.receivedLink($0, at: Instant(milliseconds: 500), ports: &ports) }
+        _ = engine.wake(at: Instant(milliseconds: 1000), ports: &ports)
+        _ = engine.wake(at: Instant(milliseconds: 60_500), ports: &ports)
+        let found = snapshots(in: ports.messages)
+        #expect(found.first?.orders == [])
+        #expect(found.contains { $0.orders == [OrderInForce(.chargeCap, value: 20_000, remaining: 59_500)] })
+        #expect(found.last?.orders == [])
+        // The message that an older version lacks, left out and the rest numbered as that version would.
+        let older = withFutureKinds(ports.messages.filter { $0[3] != LinkKind.orders.rawValue }) { _ in 0 }
+        let old = snapshots(in: older)
+        #expect(old.count == found.count && old.allSatisfy { $0.orders == nil })
+    }
+
     @Test func `damaged bytes are skipped`() {
         var bytes = Array(published(seconds: 2).joined())
         bytes.insert(contentsOf: [0x50, 0x42, 0x00, 0x50], at: 0)

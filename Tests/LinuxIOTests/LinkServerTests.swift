@@ -1,3 +1,4 @@
+import BridgeEngine
 import CLinux
 import Glibc
 import Testing
@@ -36,10 +37,58 @@ import Testing
         for reader in readers { #expect(read(reader) == message(1, length: 10) + message(2, length: 10)) }
         #expect(server.readerCount == 2)
 
-        _ = write(readers[1], "pause", 5)
-        var said: [UInt8] = []
-        server.receive(fromReader: 1) { bytes in said = bytes.indices.map { bytes[$0] } }
-        #expect(said == Array("pause".utf8))
+        let order = command(identity: 5)
+        _ = write(readers[1], order, order.count)
+        var said: [UInt32] = []
+        server.receive(fromReader: 1) { said.append(identity($0)) }
+        #expect(said == [5])
+    }
+
+    private func command(identity: UInt32) -> [UInt8] {
+        LinkCommand(identity: identity, order: .pauseCharge, timeToLive: 60_000).message(sequence: 1)
+            .withBytes { bytes in bytes.indices.map { bytes[$0] } }
+    }
+
+    private func identity(_ message: LinkMessage) -> UInt32 {
+        var command = LinkCommand()
+        var payload = message.payload
+        command.visitFields(&payload)
+        return command.identity
+    }
+
+    @Test func `commands of two readers that come in pieces, one between the other, both arrive whole`() throws {
+        let server = try LinkServer(path: path)
+        let readers = [connect(), connect()]
+        defer { for fd in readers { close(fd) } }
+        server.accept()
+        let orders = [command(identity: 1), command(identity: 2)]
+        var said: [UInt32] = []
+        for start in stride(from: 0, to: orders[0].count, by: 7) {
+            for index in 0..<2 {
+                let piece = Array(orders[index][start..<min(start + 7, orders[index].count)])
+                _ = write(readers[index], piece, piece.count)
+                server.receive(fromReader: index) { said.append(identity($0)) }
+            }
+        }
+        #expect(said == [1, 2])
+    }
+
+    @Test func `half a command of a reader that left is not finished by its successor`() throws {
+        let server = try LinkServer(path: path)
+        let order = command(identity: 3)
+        var reader = connect()
+        server.accept()
+        _ = write(reader, order, 20)
+        server.receive(fromReader: 0) { _ in Issue.record("half a command is none") }
+        close(reader)
+        server.receive(fromReader: 0) { _ in Issue.record("half a command is none") }
+        reader = connect()
+        defer { close(reader) }
+        server.accept()
+        let rest = Array(order[20...])
+        _ = write(reader, rest, rest.count)
+        server.receive(fromReader: 0) { _ in Issue.record("two halves of two readers are no command") }
+        #expect(server.readerCount == 1)
     }
 
     @Test func `a reader that sleeps loses old messages as a whole, gets the newest and never stops the others`() throws {

@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("10", 10), ("43200", 43_200), ("0", nil), ("43201", nil), ("-5", nil), ("nan", nil), ("", nil), ("ten", nil),
+        ("10", 10), ("1440", 1440), ("0", nil), ("1441", nil), ("-5", nil), ("nan", nil), ("", nil), ("ten", nil),
     ])
     func `only a duration in range is taken over`(payload: String, minutes: Int32?) {
         #expect(MQTTCommands.chosenMinutes(Array(payload.utf8)) == minutes)

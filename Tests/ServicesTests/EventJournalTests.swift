@@ -43,6 +43,20 @@ import Testing
         #expect(told.isEmpty)
     }
 
+    @Test(arguments: [LimitRule.userCurrent, .packUserCurrent, .cRate, .none])
+    func `what the owner configured limits nothing`(rule: LimitRule) {
+        var journal = EventJournal()
+        for second in Int64(0)..<20 {
+            let told = journal.take(
+                snapshot(1) {
+                    $0.bank.chargeReason = Reason(rule, bound: 140_000)
+                    $0.bank.dischargeReason = Reason(rule, bound: 140_000)
+                    $0.bank.voltageReason = Reason(second % 2 == 0 ? .userVoltage : .phaseVoltage, bound: 55_200)
+                }, at: second * 10_000)
+            #expect(told.isEmpty)
+        }
+    }
+
     @Test func `an alarm begins at once, is severe, and ends when it is gone`() throws {
         var journal = EventJournal()
         let begun = journal.take(snapshot(1) { $0.packs[0].status.alarms = .cellOverVoltage }, at: 1000)

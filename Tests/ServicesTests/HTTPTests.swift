@@ -44,16 +44,20 @@ import Testing
         }
     }
 
-    @Test func `a request that trickles in is cut off, and others are served meanwhile`() async throws {
+    @Test(arguments: [
+        ("GET / HTTP/1.1\r\nHost: localhost\r\n", "X-A: b\r\n"),
+        ("POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n", " "),
+    ])
+    func `a request that trickles in is cut off, and others are served meanwhile`(head: String, more: String) async throws {
         try await withServe { serve in
             let slow = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .connect(host: "127.0.0.1", port: serve.port).get()
             let start = ContinuousClock.now
-            try await slow.writeAndFlush(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: localhost\r\n"))
+            try await slow.writeAndFlush(ByteBuffer(string: head))
             var others = 0
-            // One header line each half second, for ever.
+            // One header line or byte each half second, for ever.
             while slow.isActive && ContinuousClock.now - start < .seconds(20) {
-                slow.writeAndFlush(ByteBuffer(string: "X-A: b\r\n"), promise: nil)
+                slow.writeAndFlush(ByteBuffer(string: more), promise: nil)
                 if await serve.getStatus("/api/v1/snapshot") == 200 { others += 1 }
                 try await Task.sleep(for: .milliseconds(500))
             }

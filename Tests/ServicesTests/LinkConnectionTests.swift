@@ -130,6 +130,53 @@ import Testing
         }
     }
 
+    @Test func `the orders in force are those that the control process tells, whoever gave them`() async throws {
+        try await withServe { serve in
+            _ = try await serve.hub.execute(CommandRequest(order: "pause_charge", time_to_live_s: 60), by: "web")
+            _ = try await serve.hub.execute(CommandRequest(order: "full_now"), by: "script")
+            var told = FakeSnapshot(second: 2)
+            told.orders = [
+                OrderInForce(.pauseCharge, remaining: 59_000), OrderInForce(.dischargeCap, value: 30_000, remaining: 5000),
+                OrderInForce(.fullNow, remaining: 40_000_000),
+            ]
+            serve.control.send(told)
+            _ = await eventually { await serve.hub.snapshot?.snapshot == 2 }
+            let commands = try #require(await serve.hub.snapshot?.commands)
+            #expect(commands.map(\.order) == ["discharge_cap", "full_now", "pause_charge"])
+            #expect(commands.map(\.by) == [nil, "script", "web"])
+            #expect(commands.map(\.value) == [30_000, nil, nil])
+            // Taken back by somebody else: gone here, too.
+            told = FakeSnapshot(second: 3)
+            told.orders = []
+            serve.control.send(told)
+            _ = await eventually { await serve.hub.snapshot?.snapshot == 3 }
+            #expect(await serve.hub.activeCommands.isEmpty)
+        }
+    }
+
+    @Test func `an order that is told anew every second keeps its end`() {
+        var orders = ActiveOrders()
+        orders.take([OrderInForce(.chargeCap, value: 1000, remaining: 60_000)], at: 0)
+        orders.take([OrderInForce(.chargeCap, value: 1000, remaining: 58_990)], at: 1020)
+        #expect(orders.list.map(\.until_ms) == [60_000])
+        orders.take([OrderInForce(.chargeCap, value: 2000, remaining: 57_000)], at: 2000)
+        #expect(orders.list.map(\.until_ms) == [59_000])
+        orders.expire(at: 59_000)
+        #expect(orders.list.isEmpty)
+    }
+
+    @Test func `messages of a newer control process between those of a snapshot do not spoil it`() async throws {
+        try await withServe { serve in
+            var sequence: UInt32 = 100
+            let newer = FakeSnapshot(second: 2).messages(sequence: &sequence, lastEvent: 0, futureKinds: true)
+            serve.control.send(raw: newer)
+            let arrived = await eventually { await serve.hub.snapshot?.snapshot == 2 }
+            #expect(arrived)
+            #expect(await serve.hub.linkStatistics.unknownMessages == 5)
+            #expect(await serve.hub.linkStatistics.incompleteSnapshots == 0)
+        }
+    }
+
     @Test func `orders are forgotten when the control process starts anew`() async throws {
         try await withServe(snapshots: 2) { serve in
             _ = try await serve.hub.execute(CommandRequest(order: "pause_charge", time_to_live_s: 60), by: "test")

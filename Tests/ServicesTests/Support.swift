@@ -1,9 +1,11 @@
 import Foundation
+import LinuxIO
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import ServicesTesting
 
 @testable import Services
@@ -72,19 +74,23 @@ struct RunningServe: Sendable {
     }
 }
 
-/// Starts `serve`, runs the test, stops it. - Parameter snapshots: sent before the test begins.
+/// Starts `serve`, runs the test, stops it.
+/// - Parameter snapshots: sent before the test begins.
+/// - Parameter line: the serial line on which the control process is heard, instead of its socket.
 func withServe(
-    _ configuration: ServeConfiguration = ServeConfiguration(), snapshots: Int64 = 1, clock: @escaping WallClock = systemClock,
+    _ configuration: ServeConfiguration = ServeConfiguration(), snapshots: Int64 = 1, line: PseudoTerminal? = nil,
+    clock: @escaping WallClock = systemClock,
     _ body: (RunningServe) async throws -> Void
 ) async throws {
     let folder = TemporaryFolder()
     let control = try await FakeControl(path: "\(folder.path)/link")
+    if let line { try await control.plug(intoLine: dup(line.descriptor)) }
     var configuration = configuration
     configuration.web.port = 0
     if configuration.history.path == "" { configuration.history.path = "\(folder.path)/history.db" }
     let running = NIOLockedValueBox<Int?>(nil)
     let application = ServeApplication(
-        configuration, source: .socket(control.path), log: RecentLog(echo: false), clock: clock,
+        configuration, source: line.map { LinkSource($0.path) } ?? .socket(control.path), log: RecentLog(echo: false), clock: clock,
         onRunning: { port in running.withLockedValue { $0 = port } })
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await application.run(stopOnSignals: false) }
@@ -123,21 +129,28 @@ struct Answer: Sendable {
 /// A client that sends exactly what a test says, over one connection of its own.
 enum HTTPProbe {
     static func send(
-        _ method: String, _ path: String, headers: [(String, String)] = [], body: [UInt8] = [], port: Int
+        _ method: String, _ path: String, headers: [(String, String)] = [], body: [UInt8] = [], port: Int,
+        tls: NIOSSLContext? = nil
     ) async throws -> Answer {
         var head = "\(method) \(path) HTTP/1.1\r\n"
         if !headers.contains(where: { $0.0 == "Host" }) { head += "Host: 127.0.0.1:\(port)\r\n" }
         for (name, value) in headers { head += "\(name): \(value)\r\n" }
         if !body.isEmpty { head += "Content-Length: \(body.count)\r\n" }
-        return try await raw(Array((head + "Connection: close\r\n\r\n").utf8) + body, port: port)
+        return try await raw(Array((head + "Connection: close\r\n\r\n").utf8) + body, port: port, tls: tls)
     }
 
     /// Any bytes; the first answer.
-    static func raw(_ bytes: [UInt8], port: Int, timeout: TimeAmount = .seconds(20)) async throws -> Answer {
+    static func raw(
+        _ bytes: [UInt8], port: Int, timeout: TimeAmount = .seconds(20), tls: NIOSSLContext? = nil
+    ) async throws -> Answer {
         let promise = MultiThreadedEventLoopGroup.singleton.next().makePromise(of: Answer.self)
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Collector(promise)) }
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    if let tls { try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: "localhost")) }
+                    try pipeline.addHandler(Collector(promise))
+                }
             }
             .connect(host: "127.0.0.1", port: port).get()
         channel.eventLoop.scheduleTask(in: timeout) { channel.close(promise: nil) }

@@ -65,7 +65,8 @@ class Bridge:
     def __init__(self, binaries, command, dialect, pack):
         self.folder = tempfile.TemporaryDirectory(prefix="packbridge-test-")
         self.bms = JKBMS(pack)
-        near, far = wire()
+        self.near, far = wire()
+        near = self.near
         self.bus = Bus(far.path, dialect)
         self.configuration = pathlib.Path(self.folder.name) / "packbridge.yaml"
         self.configuration.write_text(

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 import tty
 
 
@@ -16,6 +17,7 @@ class Adapter:
         self.other = None
         self.is_open = False
         self.bitrate = None
+        self.heard = None  # is told the moment and the identifier of every frame that this adapter is given to send
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self):
@@ -35,6 +37,8 @@ class Adapter:
     def _obey(self, line):
         command = line[:1]
         if command in (b"t", b"T"):
+            if self.heard:
+                self.heard(time.monotonic(), int(line[1 : 4 if command == b"t" else 9], 16))
             if self.is_open and self.other.is_open:
                 os.write(self.other.master, line + b"\r")
             self._answer(b"z\r" if command == b"t" else b"Z\r") if self.is_open else self._answer(b"\a")

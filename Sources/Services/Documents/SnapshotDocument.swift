@@ -297,7 +297,7 @@ public struct SnapshotDocument: Codable, Equatable, Sendable {
         /// mA or 0.01 %.
         public var value: Int32?
         public var until_ms: Int64
-        /// Who gave it: `web`, `mqtt` or the name of a token.
-        public var by: String
+        /// Who gave it: `web`, `mqtt` or the name of a token; absent when it did not go through this process.
+        public var by: String?
     }
 }

@@ -55,7 +55,7 @@ public struct EventJournal: Sendable {
                 ("charge_voltage", "charge voltage", bank.voltageReason),
                 ("charge_current", "charge current", bank.chargeReason),
                 ("discharge_current", "discharge current", bank.dischargeReason),
-            ] where reason.rule != .none {
+            ] where !reason.rule.isConfigured {
                 let place = reason.place
                 add(
                     EventDocument(
@@ -151,6 +151,16 @@ public struct EventJournal: Sendable {
         case .bmsReopened: .warning
         case .command: event.b == 0 ? .info : .warning
         default: .info
+        }
+    }
+}
+
+extension LimitRule {
+    /// What the owner has configured and the charge always does is no event; only what takes the limit below it is.
+    fileprivate var isConfigured: Bool {
+        switch self {
+        case .none, .userVoltage, .phaseVoltage, .userCurrent, .packUserCurrent, .cRate: true
+        default: false
         }
     }
 }

@@ -21,6 +21,9 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
 
     private var waiting: Scheduled<Void>?
     private var stuck: Scheduled<Void>?
+    /// A request has begun and not ended. It may be refused before its body is there, which buys it no time.
+    private var isReceiving = false
+    private var isAnswered = false
 
     func handlerAdded(context: ChannelHandlerContext) {
         wait(Self.firstHead, context)
@@ -39,15 +42,24 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
-        case .head: wait(Self.body, context)
+        case .head:
+            (isReceiving, isAnswered) = (true, false)
+            wait(Self.body, context)
         case .body: break
-        case .end: waiting?.cancel()
+        case .end:
+            isReceiving = false
+            if isAnswered { wait(Self.idle, context) } else { waiting?.cancel() }
         }
         context.fireChannelRead(data)
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .end = unwrapOutboundIn(data) { wait(Self.idle, context) }
+        switch unwrapOutboundIn(data) {
+        case .head, .body: break
+        case .end:
+            isAnswered = true
+            if !isReceiving { wait(Self.idle, context) }
+        }
         context.write(data, promise: promise)
     }
 

@@ -12,6 +12,7 @@ struct StatusDocument: Codable, Sendable {
         var incomplete_snapshots: UInt64
         var discarded_bytes: UInt64
         var lost_messages: UInt64
+        var unknown_messages: UInt64
         var problem: String?
     }
 
@@ -61,7 +62,8 @@ struct StatusSource: Sendable {
             link: .init(
                 source: await hub.linkSource, connected: link.isConnected, last_snapshot_age_ms: await hub.snapshotAge,
                 reconnects: link.reconnects, snapshots: link.snapshots, incomplete_snapshots: link.incompleteSnapshots,
-                discarded_bytes: link.discardedBytes, lost_messages: link.lostMessages, problem: link.problem),
+                discarded_bytes: link.discardedBytes, lost_messages: link.lostMessages,
+                unknown_messages: link.unknownMessages, problem: link.problem),
             history: .init(
                 enabled: recorder != nil, size_bytes: history?.sizeBytes, maximum_bytes: history?.maximumBytes,
                 oldest_ms: history?.oldest, lost_seconds: history?.lostSeconds, problem: history?.problem),

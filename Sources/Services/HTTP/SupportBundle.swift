@@ -69,7 +69,7 @@ extension SnapshotDocument {
         var copy = self
         copy.name = "(removed)"
         for index in copy.packs.indices { copy.packs[index].name = "Pack \(copy.packs[index].number)" }
-        for index in copy.commands.indices { copy.commands[index].by = "(removed)" }
+        for index in copy.commands.indices { copy.commands[index].by = copy.commands[index].by.map { _ in "(removed)" } }
         return copy
     }
 }

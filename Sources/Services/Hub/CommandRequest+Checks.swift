@@ -6,8 +6,8 @@ extension CommandRequest {
     static let orders: [String: LinkCommand.Order] = Dictionary(
         uniqueKeysWithValues: LinkCommand.Order.allCases.map { (stableName($0), $0) })
 
-    /// A month: a holiday is the longest reason for a ceiling.
-    static let longestTimeToLive: Int32 = 30 * 86_400
+    /// The control process takes no longer one: what is to hold for more than a day belongs into the configuration.
+    static let longestTimeToLive: Int32 = 86_400
 
     /// What the control process is to be told. It judges ranges itself; here only what cannot be said at all is refused.
     func checked() throws(CommandProblem) -> (LinkCommand.Order, value: Int32, timeToLive: Int64) {
@@ -15,11 +15,7 @@ extension CommandRequest {
             throw .senseless(
                 "there is no order '\(self.order.prefix(40))'; there are \(Self.orders.keys.sorted().joined(separator: ", "))")
         }
-        let needsValue =
-            switch order {
-            case .chargeCap, .dischargeCap, .socCeiling, .acknowledge: true
-            case .pauseCharge, .pauseDischarge, .resume, .fullNow: false
-            }
+        let needsValue = order.hasValue
         let needsTime =
             switch order {
             case .pauseCharge, .pauseDischarge, .chargeCap, .dischargeCap, .socCeiling: true

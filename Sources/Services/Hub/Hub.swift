@@ -37,7 +37,7 @@ public actor Hub: Service {
     private var lastReasons: [String: (rule: LimitRule, place: CellPlaceKey, since: Int64)] = [:]
     private var lastPhase: (phase: Phase, since: Int64)?
     private var orders: [UInt32: (text: String, by: String)] = [:]
-    private var active: [String: SnapshotDocument.ActiveCommand] = [:]
+    private var active = ActiveOrders()
     private var history: (state: SnapshotDocument.Health.State, problem: String?) = (.unknown, nil)
     /// The compact image of the configuration in force, for `explain` and the support bundle.
     public private(set) var configurationImage: [UInt8]?
@@ -184,6 +184,7 @@ public actor Hub: Service {
         context.lostMessages = link.statistics.lostMessages
         average(bank.report.current, over: context.interval ?? 0)
         noteReasons(bank, at: now)
+        active.take(snapshot.orders, at: now)
         for event in journal.take(snapshot, at: now) { publish(event) }
         refresh(at: now)
         if let document, let documentJSON { distribute(HubNews(.snapshot(document), json: documentJSON)) }
@@ -193,7 +194,7 @@ public actor Hub: Service {
     private func startedAnew() {
         logger.notice("the control process started anew")
         lastEvent = 0
-        active = [:]
+        active.forget()
         lastPhase = nil
         lastReasons = [:]
         averagedCurrent = nil
@@ -265,8 +266,8 @@ public actor Hub: Service {
         context.health = HealthJudge.judge(
             latest, age: age, linkProblem: link.statistics.isConnected ? nil : link.statistics.problem, history: history.state,
             historyProblem: history.problem)
-        active = active.filter { $0.value.until_ms > now }
-        context.commands = active.values.sorted { $0.order < $1.order }
+        active.expire(at: now)
+        context.commands = active.list
         guard let latest else { return }
         let fresh = SnapshotDocument(latest, context)
         if fresh == document { return }
@@ -313,12 +314,8 @@ public actor Hub: Service {
             throw .refused("refused by the control process: \(Self.words(refusal))")
         }
         let until = timeToLive > 0 ? clock() + timeToLive : nil
-        if order == .resume {
-            active = [:]
-        } else if let until {
-            active[request.order] = .init(order: request.order, value: request.value, until_ms: until, by: by)
-        }
-        context.commands = active.values.sorted { $0.order < $1.order }
+        active.accepted(request, until: until, by: by)
+        context.commands = active.list
         return CommandResult(order: request.order, until_ms: until)
     }
 

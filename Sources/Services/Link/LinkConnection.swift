@@ -15,6 +15,8 @@ public struct LinkStatistics: Equatable, Sendable {
     public var incompleteSnapshots: UInt64 = 0
     public var discardedBytes: UInt64 = 0
     public var lostMessages: UInt64 = 0
+    /// Of kinds that only a newer control process knows.
+    public var unknownMessages: UInt64 = 0
     /// Why it is not connected, and what to do.
     public var problem: String?
 }
@@ -200,6 +202,7 @@ public final class LinkConnection: Service, Sendable {
             state.statistics.incompleteSnapshots += now.incomplete - before.incomplete
             state.statistics.discardedBytes += now.discarded - before.discarded
             state.statistics.lostMessages += now.lost - before.lost
+            state.statistics.unknownMessages += now.unknown - before.unknown
         }
     }
 }
@@ -208,11 +211,13 @@ struct FeedCounters {
     var incomplete: UInt64
     var discarded: UInt64
     var lost: UInt64
+    var unknown: UInt64
 
     init(_ feed: LinkFeed) {
         incomplete = UInt64(feed.incompleteSnapshots)
         discarded = feed.discardedBytes
         lost = feed.lostMessages
+        unknown = feed.unknownMessages
     }
 }
 

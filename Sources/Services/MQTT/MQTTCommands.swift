@@ -2,8 +2,8 @@ import Foundation
 
 /// What arrives on `…/command/…` as an order for the control process. Everything else is refused with a sentence.
 struct MQTTCommands: Sendable {
-    /// Times to live that can be chosen, in minutes; a month is the longest reason for a ceiling.
-    static let minutes: ClosedRange<Int32> = 1...43_200
+    /// Times to live that can be chosen, in minutes; the control process takes none that is longer than a day.
+    static let minutes: ClosedRange<Int32> = 1...1440
     /// charge-control.md §11: ten minutes unless somebody says otherwise.
     static let defaultMinutes: Int32 = 10
     /// An order that is switched off ends at once: it is given again for this many seconds.

@@ -9,12 +9,12 @@ const $ = (id) => document.getElementById(id);
 
 /// `value`: [factor to the server's unit, least, most, step, first suggestion, unit]. `lasts`: needs a time to live.
 const ORDERS = {
-  pause_charge: { lasts: true }, charge_cap: { lasts: true, value: [1000, 0, 2000, 1, 20, 'A'] }, soc_ceiling: { lasts: true, value: [100, 10, 100, 1, 80, '%'] },
+  pause_charge: { lasts: true }, charge_cap: { lasts: true, value: [1000, 0, 2000, 1, 20, 'A'] }, soc_ceiling: { lasts: true, value: [100, 40, 100, 1, 80, '%'] },
   pause_discharge: { lasts: true, isDangerous: true }, discharge_cap: { lasts: true, value: [1000, 0, 2000, 1, 20, 'A'], isDangerous: true },
   full_now: {}, resume: {}, acknowledge: { onlyFor: 'fault' },
 };
 /// Times to live to choose from, seconds.
-const TIMES = [600, 1800, 3600, 4 * 3600, 12 * 3600, 86400, 7 * 86400, 30 * 86400];
+const TIMES = [600, 1800, 3600, 4 * 3600, 12 * 3600, 86400];
 
 export function startControl({ onLanguage, onTheme }) {
   $('confirm-no').addEventListener('click', () => $('confirm').close('no'));
