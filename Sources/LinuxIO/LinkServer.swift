@@ -16,7 +16,10 @@ public final class LinkServer {
     public let path: String
     public let descriptor: Int32
     private var readers: [Reader?]
-    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
+    /// Read from one reader in one turn of the loop: two or three orders. Each can cost a whole replay, and the frames on the bus come
+    /// first; a client that floods waits in the kernel.
+    static let readAtOnce = 64
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: readAtOnce, alignment: 8)
     /// Messages that slow readers have lost.
     public private(set) var droppedMessages: UInt64 = 0
 

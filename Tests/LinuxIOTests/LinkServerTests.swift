@@ -73,6 +73,24 @@ import Testing
         #expect(said == [1, 2])
     }
 
+    @Test func `a flood of orders is read in small pieces, so that a turn of the loop stays short`() throws {
+        let server = try LinkServer(path: path)
+        let reader = connect()
+        defer { close(reader) }
+        server.accept()
+        let flood = Array((0..<100).map { command(identity: $0) }.joined())
+        _ = write(reader, flood, flood.count)
+        var said: [UInt32] = []
+        var most = 0
+        while said.count < 100 {
+            let before = said.count
+            server.receive(fromReader: 0) { said.append(identity($0)) }
+            most = max(most, said.count - before)
+        }
+        #expect(said == Array(0..<100))
+        #expect(most <= 3)
+    }
+
     @Test func `half a command of a reader that left is not finished by its successor`() throws {
         let server = try LinkServer(path: path)
         let order = command(identity: 3)

@@ -23,7 +23,8 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     private var stuck: Scheduled<Void>?
     /// A request has begun and not ended. It may be refused before its body is there, which buys it no time.
     private var isReceiving = false
-    private var isAnswered = false
+    /// Requests that have begun and whose answers have not ended.
+    private var unanswered = 0
 
     func handlerAdded(context: ChannelHandlerContext) {
         wait(Self.firstHead, context)
@@ -43,22 +44,21 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head:
-            (isReceiving, isAnswered) = (true, false)
+            isReceiving = true
+            unanswered += 1
             wait(Self.body, context)
         case .body: break
         case .end:
             isReceiving = false
-            if isAnswered { wait(Self.idle, context) } else { waiting?.cancel() }
+            if unanswered == 0 { wait(Self.idle, context) } else { waiting?.cancel() }
         }
         context.fireChannelRead(data)
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        switch unwrapOutboundIn(data) {
-        case .head, .body: break
-        case .end:
-            isAnswered = true
-            if !isReceiving { wait(Self.idle, context) }
+        if case .end = unwrapOutboundIn(data) {
+            unanswered -= 1
+            if unanswered == 0 && !isReceiving { wait(Self.idle, context) }
         }
         context.write(data, promise: promise)
     }
