@@ -111,7 +111,7 @@ extension Engine {
         var orders = OrdersPayload()
         orders.snapshot = link.snapshot
         controller.forEachOrder(at: now) { command, remaining in
-            if let order = OrderInForce(command, remaining: remaining) { orders.orders.append(order) }
+            if let order = OrderInForce(of: command, remaining: remaining) { orders.orders.append(order) }
         }
         send(.orders, ports: &ports) { writer in orders.visitFields(&writer) }
         var snapshot = link.snapshot

@@ -82,7 +82,7 @@ public struct OrderInForce: Equatable, Sendable, BitwiseCopyable {
     }
 
     /// Nil for what is done at once and is never in force.
-    init?(_ command: Command, remaining: Milliseconds) {
+    init?(of command: Command, remaining: Milliseconds) {
         switch command {
         case .pauseCharge: self.init(.pauseCharge, remaining: remaining)
         case .pauseDischarge: self.init(.pauseDischarge, remaining: remaining)

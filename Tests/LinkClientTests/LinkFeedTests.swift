@@ -110,10 +110,23 @@ private func snapshots(in messages: [[UInt8]]) -> [BridgeSnapshot] {
         #expect(found.first?.orders == [])
         #expect(found.contains { $0.orders == [OrderInForce(.chargeCap, value: 20_000, remaining: 59_500)] })
         #expect(found.last?.orders == [])
+        let every: [(LinkCommand.Order, Int32, Int64)] = [
+            (.pauseCharge, 0, 60_000), (.pauseDischarge, 0, 61_000), (.chargeCap, 10_000, 62_000), (.dischargeCap, 9000, 63_000),
+            (.socCeiling, 8000, 64_000), (.fullNow, 0, 12 * 3_600_000),
+        ]
+        for (order, value, time) in every {
+            let timeToLive = order == .fullNow ? 0 : time
+            LinkCommand(identity: 2, order: order, value: value, timeToLive: timeToLive).message(sequence: 2)
+                .withBytes { engine.receivedLink($0, at: Instant(milliseconds: 61_000), ports: &ports) }
+        }
+        _ = engine.wake(at: Instant(milliseconds: 61_000), ports: &ports)
+        _ = engine.wake(at: Instant(milliseconds: 62_000), ports: &ports)
+        let all = every.map { OrderInForce($0.0, value: $0.1, remaining: $0.2 - 1000) }
+        #expect(snapshots(in: ports.messages).last?.orders == all)
         // The message that an older version lacks, left out and the rest numbered as that version would.
         let older = withFutureKinds(ports.messages.filter { $0[3] != LinkKind.orders.rawValue }) { _ in 0 }
         let old = snapshots(in: older)
-        #expect(old.count == found.count && old.allSatisfy { $0.orders == nil })
+        #expect(old.count == found.count + 2 && old.allSatisfy { $0.orders == nil })
     }
 
     @Test func `damaged bytes are skipped`() {
