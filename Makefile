@@ -27,10 +27,12 @@ release: ## release binaries with the Swift runtime inside, in .build-release/re
 	$(RELEASE_BUILD) --product packbridge-control
 
 .PHONY: test
-test: ## unit, golden, capture and property tests, then the end-to-end test against the Python peers
+test: ## unit, golden, capture and property tests, then those against the Python peers
 	scripts/bootstrap test
 	swift test
 	$(PYTHON) Tests/peers/end_to_end.py .build/debug
+	$(PYTHON) Tests/peers/modbus.py .build/debug
+	$(PYTHON) Tests/peers/dialects_cantools.py .build/debug/packbridge --seed $$RANDOM
 
 .PHONY: embedded-check
 embedded-check: ## the core builds for riscv32 in Embedded Swift and links without an allocator

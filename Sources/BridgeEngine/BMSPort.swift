@@ -1,14 +1,27 @@
 import Battery
 import ChargeControl
+import InverterDialects
 import JKBMS
 
-/// The session of whichever protocol a line speaks. One case and three lines for each protocol.
+/// The session of whichever protocol a line speaks. One case and a few lines for each protocol.
 enum BMSSession: Sendable {
     case jk4E57(JK4E57Session)
+    case jkModbus(JKModbusSession)
+    case jk55AA(JK55AASession)
+    case jkCAN(JKCANListener)
 
     init(_ configuration: BMSPortConfiguration) {
+        let (addresses, pace) = (configuration.addresses, configuration.pace)
         switch configuration.bmsProtocol {
-        case .jk4E57: self = .jk4E57(JK4E57Session(pace: configuration.pace))
+        case .jk4E57: self = .jk4E57(JK4E57Session(pace: pace))
+        case .jkModbus: self = .jkModbus(JKModbusSession(addresses: addresses, pace: pace))
+        case .jk55AA:
+            self = .jk55AA(JK55AASession(addresses: addresses, pace: pace, listenOnly: configuration.listenOnly))
+        case .jkCAN:
+            self = .jkCAN(
+                JKCANListener(
+                    address: addresses.isEmpty ? 0 : addresses[0], chargeIsPositive: !configuration.dischargeIsPositive,
+                    usesUnconfirmed: configuration.trustsUnconfirmed, interval: pace.interval))
         }
     }
 
@@ -17,16 +30,44 @@ enum BMSSession: Sendable {
         case .jk4E57(var session):
             session.receive(bytes, at: now, on: &line)
             self = .jk4E57(session)
+        case .jkModbus(var session):
+            session.receive(bytes, at: now, on: &line)
+            self = .jkModbus(session)
+        case .jk55AA(var session):
+            session.receive(bytes, at: now, on: &line)
+            self = .jk55AA(session)
+        case .jkCAN: return
         }
     }
 
+    /// A frame from the CAN bus of the BMS.
+    mutating func receive<Line: BMSLine>(_ frame: CANFrame, at now: Instant, on line: inout Line) {
+        guard case .jkCAN(var listener) = self else { return }
+        var data = InlineArray<8, UInt8>(repeating: 0)
+        for i in 0..<8 { data[i] = frame[i] }
+        listener.receive(
+            id: frame.id, isExtended: frame.isExtended, data: data.span.extracting(0..<Int(frame.length)), at: now,
+            on: &line)
+        self = .jkCAN(listener)
+    }
+
     mutating func wake<Line: BMSLine>(at now: Instant, on line: inout Line) -> Instant {
+        let next: Instant
         switch self {
         case .jk4E57(var session):
-            let next = session.wake(at: now, on: &line)
+            next = session.wake(at: now, on: &line)
             self = .jk4E57(session)
-            return next
+        case .jkModbus(var session):
+            next = session.wake(at: now, on: &line)
+            self = .jkModbus(session)
+        case .jk55AA(var session):
+            next = session.wake(at: now, on: &line)
+            self = .jk55AA(session)
+        case .jkCAN(var listener):
+            next = listener.wake(at: now, on: &line)
+            self = .jkCAN(listener)
         }
+        return next
     }
 
     mutating func setPace(_ pace: PollPace) {
@@ -34,6 +75,15 @@ enum BMSSession: Sendable {
         case .jk4E57(var session):
             session.setPace(pace)
             self = .jk4E57(session)
+        case .jkModbus(var session):
+            session.setPace(pace)
+            self = .jkModbus(session)
+        case .jk55AA(var session):
+            session.setPace(pace)
+            self = .jk55AA(session)
+        case .jkCAN(var listener):
+            listener.setInterval(pace.interval)
+            self = .jkCAN(listener)
         }
     }
 }
@@ -105,6 +155,7 @@ struct LineEvents<Ports: EnginePorts>: BMSLine {
     let configuration: BMSPortConfiguration
     let controller: UnsafeMutablePointer<Controller>
     let readings: UnsafeMutablePointer<InlineArray<16, LastReading>>
+    let memories: UnsafeMutablePointer<InlineArray<16, JKPackMemory>>
     let ports: UnsafeMutablePointer<Ports>
     var counters: BMSPortCounters
     /// Something happened that deserves an evaluation at once (amendment 26).
@@ -115,6 +166,11 @@ struct LineEvents<Ports: EnginePorts>: BMSLine {
             return Int(configuration.firstPack) + i
         }
         return nil
+    }
+
+    subscript(memoryOf slot: Int) -> JKPackMemory {
+        get { memories.pointee[Int(configuration.firstPack) + slot] }
+        set { memories.pointee[Int(configuration.firstPack) + slot] = newValue }
     }
 
     mutating func transmit(_ bytes: Span<UInt8>) {

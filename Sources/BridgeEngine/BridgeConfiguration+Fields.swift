@@ -7,7 +7,7 @@ import JKBMS
 /// flash. One list of fields for both directions.
 extension BridgeConfiguration {
     /// Counts up when the layout changes; another version is refused, never guessed.
-    static let layout: UInt16 = 1
+    static let layout: UInt16 = 2
 
     /// More than 16 packs and 16 lines need.
     public typealias Image = FieldWriter<2048>
@@ -69,6 +69,9 @@ extension BMSPortConfiguration {
         coder.field(&pace.retries)
         coder.field(&firstPack)
         coder.array(&addresses, filler: 0) { coder, address in coder.field(&address) }
+        coder.field(&listenOnly)
+        coder.field(&dischargeIsPositive)
+        coder.field(&trustsUnconfirmed)
     }
 }
 
@@ -77,6 +80,16 @@ extension InverterPortConfiguration {
         coder.field(choice: &dialect)
         coder.field(&cycle)
         coder.field(&sharePerMille)
+        coder.field(&options.name)
+        coder.field(&options.isVoltageInTenths)
+        var isRS485 = rs485 != nil
+        coder.field(&isRS485)
+        var settings = rs485 ?? PylontechRS485Settings()
+        coder.field(&settings.address)
+        coder.field(&settings.answersEveryAddress)
+        coder.field(choice: &settings.limitStep)
+        coder.field(&settings.hasNegativeDischargeLimit)
+        rs485 = isRS485 ? settings : nil
     }
 }
 

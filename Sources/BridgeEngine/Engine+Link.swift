@@ -101,7 +101,7 @@ extension Engine {
             var port = InverterPortPayload()
             port.snapshot = link.snapshot
             port.number = UInt8(index + 1)
-            port.dialect = inverterPorts[index].configuration.dialect
+            port.language = inverterPorts[index].configuration.language
             port.state = inverterPorts[index].state
             port.heartbeatAge = inverterPorts[index].lastHeartbeat.map { now.since($0) } ?? -1
             port.counters = inverterPorts[index].counters

@@ -14,6 +14,10 @@ public struct Engine: Sendable {
     var bmsPorts: InlineArray<16, BMSPort>
     var inverterPorts: InlineArray<2, InverterPort>
     var readings = InlineArray<16, LastReading>(repeating: LastReading())
+    /// The ears of the ports on RS485.
+    var responders = InlineArray<2, PylontechRS485Responder>(repeating: PylontechRS485Responder())
+    /// What the sessions remember of each pack, for all lines together.
+    private var memories = InlineArray<16, JKPackMemory>(repeating: JKPackMemory())
     var events = EventLog()
     var seen = SeenState()
     let started: Instant
@@ -62,6 +66,16 @@ public struct Engine: Sendable {
         if needsTick { evaluate(at: now, ports: &ports) }
     }
 
+    /// A frame from the CAN bus of a BMS.
+    public mutating func received<Ports: EnginePorts>(
+        _ frame: CANFrame, onBMSPort port: Int, at now: Instant, ports: inout Ports
+    ) {
+        bmsPorts[port].counters.bytes &+= UInt64(frame.length)
+        bmsPorts[port].lastByte = now
+        let needsTick = withLine(port, ports: &ports) { session, line in session.receive(frame, at: now, on: &line) }
+        if needsTick { evaluate(at: now, ports: &ports) }
+    }
+
     /// The serial port was opened (true) or lost (false).
     public mutating func bmsPort<Ports: EnginePorts>(_ port: Int, isOpen: Bool, at now: Instant, ports: inout Ports) {
         if bmsPorts[port].isOpen == isOpen { return }
@@ -69,7 +83,11 @@ public struct Engine: Sendable {
         bmsPorts[port].lastByte = now
         bmsPorts[port].nextWake = now
         // A new line starts with a new session: half a frame from before means nothing now.
-        if isOpen { bmsPorts[port].restartSession() }
+        if isOpen {
+            bmsPorts[port].restartSession()
+            let line = bmsPorts[port].configuration
+            for slot in 0..<line.addresses.count { memories[Int(line.firstPack) + slot] = JKPackMemory() }
+        }
         publish(log(.bmsPort, pack: UInt8(port), a: isOpen ? 1 : 0, at: now), ports: &ports)
     }
 
@@ -150,14 +168,15 @@ public struct Engine: Sendable {
         var counted = counters
         withUnsafeMutablePointer(to: &controller) { controller in
             withUnsafeMutablePointer(to: &readings) { readings in
-                withUnsafeMutablePointer(to: &ports) { ports in
-                    var line = LineEvents(
-                        port: port, configuration: configuration, controller: controller, readings: readings,
-                        ports: ports,
-                        counters: counters)
-                    body(&session, &line)
-                    needsTick = line.needsTick
-                    counted = line.counters
+                withUnsafeMutablePointer(to: &memories) { memories in
+                    withUnsafeMutablePointer(to: &ports) { ports in
+                        var line = LineEvents(
+                            port: port, configuration: configuration, controller: controller, readings: readings,
+                            memories: memories, ports: ports, counters: counters)
+                        body(&session, &line)
+                        needsTick = line.needsTick
+                        counted = line.counters
+                    }
                 }
             }
         }
@@ -185,18 +204,24 @@ public struct Engine: Sendable {
     // MARK: control and inverter
 
     /// One evaluation of the control logic; what became tighter goes out at once.
-    private mutating func evaluate<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
+    mutating func evaluate<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
         controller.tick(at: now)
         lastEvaluation = now
         dataEnd = endOfData(at: now)
         noteChanges(at: now, ports: &ports)
         for port in 0..<configuration.inverterPorts.count {
-            if controller.output.mayTransmit && controller.output.tightened {
+            if controller.output.mayTransmit && controller.output.tightened && !isRS485(port) {
                 inverterPorts[port].tighten(to: controller.output.report, port: port, at: now, ports: &ports)
             }
         }
         persistIfDue(at: now, ports: &ports)
     }
+
+    func isReportOld(at now: Instant) -> Bool {
+        now.since(lastEvaluation) >= Self.tickPeriod || dataEnd.map { now >= $0 } ?? false
+    }
+
+    private func isRS485(_ port: Int) -> Bool { inverterPorts[port].configuration.rs485 != nil }
 
     /// One millisecond after the last pack's T_zero (failsafe.md §3), nil when no pack counts any more.
     private func endOfData(at now: Instant) -> Instant? {
@@ -214,12 +239,14 @@ public struct Engine: Sendable {
     private mutating func wakeInverterPort<Ports: EnginePorts>(_ port: Int, at now: Instant, ports: inout Ports)
         -> Instant?
     {
-        inverterPorts[port].wake(
+        // On RS485 the inverter asks.
+        if isRS485(port) { return nil }
+        return inverterPorts[port].wake(
             report: controller.output.report, mayTransmit: controller.output.mayTransmit, port: port, at: now,
             ports: &ports)
     }
 
-    private mutating func noteHeartbeat<Ports: EnginePorts>(_ port: Int, at now: Instant, ports: inout Ports) {
+    mutating func noteHeartbeat<Ports: EnginePorts>(_ port: Int, at now: Instant, ports: inout Ports) {
         let isFresh = inverterPorts[port].isHeartbeatFresh(at: now)
         if isFresh == seen.heartbeat[port] { return }
         seen.heartbeat[port] = isFresh

@@ -19,6 +19,8 @@ public enum CANBusState: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyab
 public protocol EnginePorts {
     mutating func transmit(_ bytes: Span<UInt8>, onBMSPort port: Int)
     mutating func transmit(_ frame: CANFrame, onInverterPort port: Int) -> CANSendResult
+    /// A part of an answer on an RS485 line. Several calls in a row make one telegram.
+    mutating func transmit(_ bytes: Span<UInt8>, onInverterPort port: Int)
     /// The controller went bus-off and its back-off has passed: restart it (failsafe.md §6, amendment 13).
     mutating func restartBus(inverterPort port: Int)
     /// No byte for 30 s: close and open the port again (failsafe.md §7).
@@ -33,4 +35,6 @@ public protocol EnginePorts {
 
 extension EnginePorts {
     public var hasReader: Bool { true }
+    /// For those who have no such line.
+    public mutating func transmit(_ bytes: Span<UInt8>, onInverterPort port: Int) {}
 }

@@ -49,6 +49,19 @@ struct InverterPort: Sendable, BitwiseCopyable {
         }
     }
 
+    /// An inverter on RS485 asked.
+    mutating func noteRequest(at now: Instant) {
+        counters.received &+= 1
+        counters.heartbeats &+= 1
+        lastHeartbeat = now
+    }
+
+    /// It was answered.
+    mutating func noteAnswer() {
+        counters.sets &+= 1
+        counters.sent &+= 1
+    }
+
     mutating func changed(to newState: CANBusState, at now: Instant) {
         if newState == state { return }
         let wasDown = state == .closed || state == .busOff
@@ -132,18 +145,23 @@ struct InverterPort: Sendable, BitwiseCopyable {
     private mutating func begin(_ report: borrowing BankReport, at now: Instant) {
         frames.removeAll()
         if configuration.sharePerMille == 1000 {
-            configuration.dialect.encode(report, into: &frames)
+            configuration.dialect.encode(report, configuration.options, into: &frames)
         } else {
-            var part = copy report
-            part.chargeCurrentLimit = share(of: report.chargeCurrentLimit)
-            part.dischargeCurrentLimit = share(of: report.dischargeCurrentLimit)
-            configuration.dialect.encode(part, into: &frames)
+            configuration.dialect.encode(part(of: report), configuration.options, into: &frames)
         }
         next = 0
         sentEarly = 0
         setBegan = now
         nextFrameAt = now
         counters.sets &+= 1
+    }
+
+    /// What this port may say of the bank's limits; all ports together at most the whole.
+    func part(of report: borrowing BankReport) -> BankReport {
+        var part = copy report
+        part.chargeCurrentLimit = share(of: report.chargeCurrentLimit)
+        part.dischargeCurrentLimit = share(of: report.dischargeCurrentLimit)
+        return part
     }
 
     private func share(of limit: Milliamps) -> Milliamps {

@@ -89,7 +89,7 @@ public struct OrderInForce: Equatable, Sendable, BitwiseCopyable {
         case .chargeCap(let limit, _): self.init(.chargeCap, value: limit, remaining: remaining)
         case .dischargeCap(let limit, _): self.init(.dischargeCap, value: limit, remaining: remaining)
         case .socCeiling(let ceiling, _): self.init(.socCeiling, value: ceiling, remaining: remaining)
-        case .fullNow: self.init(.fullNow, remaining: remaining)
+        case .fullNow: self.init(LinkCommand.Order.fullNow, remaining: remaining)
         case .resume, .acknowledge: return nil
         }
     }
@@ -143,7 +143,7 @@ public struct BMSPortPayload: Sendable {
 public struct InverterPortPayload: Sendable {
     public var snapshot: UInt32 = 0
     public var number: UInt8 = 0
-    public var dialect = DialectName.pylontech
+    public var language = InverterLanguage.can(.pylontech)
     public var state = CANBusState.closed
     /// -1 = no heartbeat yet.
     public var heartbeatAge: Milliseconds = -1
@@ -155,7 +155,7 @@ public struct InverterPortPayload: Sendable {
     public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
         coder.field(&snapshot)
         coder.field(&number)
-        coder.field(choice: &dialect)
+        coder.field(choice: &language)
         coder.field(choice: &state)
         coder.field(&heartbeatAge)
         coder.field(&counters.sets)

@@ -34,6 +34,7 @@ func fuzzBus(_ bytes: [UInt8]) {
     var triggering = JK55AASession(addresses: addresses, pace: PollPace(interval: 0))
     var listening = JK55AASession(addresses: addresses, listenOnly: true)
     var reading = JKModbusSession(addresses: addresses, pace: PollPace(interval: 0))
+    var lines = (SilentLine(), SilentLine(), SilentLine())
     var stream = JKBusStream()
     var position: Int64 = 0
     var now = Instant(milliseconds: 0)
@@ -41,9 +42,9 @@ func fuzzBus(_ bytes: [UInt8]) {
     while let length = rest.popFirst() {
         let piece = Array(rest.prefix(Int(length)))
         rest = rest.dropFirst(piece.count)
-        feed(piece, to: &triggering, at: now)
-        feed(piece, to: &listening, at: now)
-        feed(piece, to: &reading, at: now)
+        feed(piece, to: &triggering, &lines.0, at: now)
+        feed(piece, to: &listening, &lines.1, at: now)
+        feed(piece, to: &reading, &lines.2, at: now)
         var taken = 0
         repeat {
             taken += stream.take(piece.span.extracting(taken..<piece.count), at: now)
@@ -56,14 +57,20 @@ func fuzzBus(_ bytes: [UInt8]) {
     }
 }
 
-private func feed<Session: BMSProtocol>(_ bytes: [UInt8], to session: inout Session, at now: Instant) {
-    var line = SilentLine()
+private func feed<Session: BMSProtocol>(
+    _ bytes: [UInt8], to session: inout Session, _ line: inout SilentLine, at now: Instant
+) {
     session.receive(bytes.span, at: now, on: &line)
     let next = session.wake(at: now, on: &line)
     precondition(next > now, "a deadline in the past would make the loop spin")
 }
 
 private struct SilentLine: BMSLine {
+    private var memories = InlineArray<16, JKPackMemory>(repeating: JKPackMemory())
+    subscript(memoryOf slot: Int) -> JKPackMemory {
+        get { memories[slot] }
+        set { memories[slot] = newValue }
+    }
     mutating func transmit(_ bytes: Span<UInt8>) {
         precondition(bytes.count > 0)
     }

@@ -56,6 +56,10 @@ private func repaired(_ bytes: [UInt8]) -> [UInt8] {
 
 private struct CountingLine: BMSLine {
     var events = 0
+    subscript(memoryOf slot: Int) -> JKPackMemory {
+        get { JKPackMemory() }
+        set {}
+    }
 
     mutating func transmit(_ bytes: Span<UInt8>) {
         precondition(bytes.count > 0)

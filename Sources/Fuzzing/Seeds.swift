@@ -24,7 +24,7 @@ func seeds() -> [(target: String, name: String, bytes: [UInt8])] {
     let command = LinkCommand(identity: 7, order: .chargeCap, value: 20_000, timeToLive: 60_000).message(sequence: 1)
     let order = command.withBytes { span in span.indices.map { span[$0] } }
     let gateway = GatewayConfiguration(
-        bmsLines: [SerialLineConfiguration(path: "/dev/ttyUSB0")], inverterBuses: [.socketCAN(interface: "can0")],
+        bmsLines: [.serial(SerialLineConfiguration(path: "/dev/ttyUSB0"))], inverterBuses: [.can(.socketCAN(interface: "can0"))],
         stateDirectory: "/var/lib/packbridge", linkSocket: "/run/packbridge/link", bridge: bridge())
     return [
         ("jk-4e57", "reply", reply), ("jk-4e57", "request", readAll),

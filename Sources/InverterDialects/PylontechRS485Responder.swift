@@ -8,10 +8,10 @@ public protocol PackReadings {
 }
 
 /// What a profile chooses about the RS485 answers.
-public struct PylontechRS485Settings: Equatable, Sendable {
+public struct PylontechRS485Settings: Equatable, Sendable, BitwiseCopyable {
     /// Step of the current limits in the reply to 63. Sources differ by a factor of ten (pylontech-rs485.md §63): compare the
     /// limit that the inverter displays.
-    public enum LimitStep: UInt8, Equatable, Sendable, CaseIterable {
+    public enum LimitStep: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
         /// Seen with a real Vevor.
         case tenthOfAmpere = 0
         /// Used by other projects with SRNE.

@@ -27,6 +27,9 @@ public protocol BMSLine {
     mutating func rejected(_ reason: FrameRejection, at now: Instant)
     /// The pack at `address` did not answer in time, all retries included.
     mutating func timedOut(_ address: UInt8, at now: Instant)
+    /// What a session on a bus remembers of the pack with the `slot`-th address. It is kept here and not in the session, because
+    /// all lines of a bank together have 16 packs, but each line may have all of them.
+    subscript(memoryOf slot: Int) -> JKPackMemory { get set }
 }
 
 /// How often a BMS is asked.

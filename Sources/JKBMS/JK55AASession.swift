@@ -16,7 +16,6 @@ public struct JK55AASession: BMSProtocol {
     private let listensOnly: Bool
     private var schedule: BusSchedule
     private var stream = JKBusStream()
-    private var packs = InlineArray<16, JKPackMemory>(repeating: JKPackMemory())
     private var asking = JK55AA.Kind.status
     private var masterHeard: Instant?
 
@@ -57,8 +56,8 @@ public struct JK55AASession: BMSProtocol {
             case .wait(let until): return until
             case .gaveUp(let slot): line.timedOut(addresses[slot], at: now)
             case .ask(let slot):
-                asking = packs[slot].settingsAreDue(at: now, after: Self.settingsAge) ? .settings : .status
-                if asking == .settings { packs[slot].settingsAskedAt = now }
+                asking = line[memoryOf: slot].settingsAreDue(at: now, after: Self.settingsAge) ? .settings : .status
+                if asking == .settings { line[memoryOf: slot].settingsAskedAt = now }
                 var request = FrameBytes<11>()
                 Self.encodeTrigger(asking, address: addresses[slot], into: &request)
                 request.withSpan { line.transmit($0) }
@@ -92,14 +91,14 @@ public struct JK55AASession: BMSProtocol {
     /// Nobody is asked, so nobody is late; but a pack that is not heard for two cycles of the master is reported.
     private mutating func listen<Line: BMSLine>(at now: Instant, on line: inout Line) -> Instant {
         for slot in 0..<addresses.count {
-            var pack = packs[slot]
+            var pack = line[memoryOf: slot]
             let since = pack.silentSince ?? now
             pack.silentSince = since
             if now.since(since) >= Self.masterMemory {
                 pack.silentSince = now
                 line.timedOut(addresses[slot], at: now)
             }
-            packs[slot] = pack
+            line[memoryOf: slot] = pack
         }
         let tick = now + 1000
         guard let deadline = stream.deadline, deadline < tick else { return tick }
@@ -166,7 +165,7 @@ public struct JK55AASession: BMSProtocol {
         }
         // Other packs may be on the bus without being ours.
         guard let slot = slot(of: address) else { return }
-        var pack = packs[slot]
+        var pack = line[memoryOf: slot]
         do throws(FrameRejection) {
             switch kind {
             case .status: try deliverStatus(&pack, from: address, at: now, on: &line)
@@ -177,7 +176,7 @@ public struct JK55AASession: BMSProtocol {
         } catch {
             line.rejected(error, at: now)
         }
-        packs[slot] = pack
+        line[memoryOf: slot] = pack
     }
 
     private mutating func deliverStatus<Line: BMSLine>(
@@ -192,65 +191,5 @@ public struct JK55AASession: BMSProtocol {
     private func slot(of address: UInt8) -> Int? {
         for i in 0..<addresses.count where addresses[i] == address { return i }
         return nil
-    }
-}
-
-/// What a session remembers of one pack from one telegram to the next.
-struct JKPackMemory: Sendable {
-    var layout: JK55AA.Layout?
-    var probes = JKProbes()
-    private(set) var settings: PackSettings?
-    private(set) var capacity: MilliampHours?
-    var settingsAskedAt: Instant?
-    /// When it was last heard, or first missed, while listening.
-    var silentSince: Instant?
-    private var clock = SessionClock()
-
-    func settingsAreDue(at now: Instant, after age: Milliseconds) -> Bool {
-        guard let settingsAskedAt else { return true }
-        return now.since(settingsAskedAt) >= (settings == nil ? 5000 : age)
-    }
-
-    mutating func readStatus(_ record: Span<UInt8>, into reading: inout PackReading) throws(FrameRejection) {
-        do {
-            layout = try JK55AA.decodeStatus(record, layout: layout, probes: &probes, into: &reading)
-        } catch {
-            // Perhaps another unit answers to this address now.
-            if error == .badStructure { layout = nil }
-            throw error
-        }
-    }
-
-    mutating func readSettings(_ record: Span<UInt8>, at now: Instant) throws(FrameRejection) {
-        var read = PackSettings()
-        let capacity = try JK55AA.decodeSettings(record, into: &read)
-        remember(read, capacity, at: now)
-    }
-
-    mutating func remember(_ settings: PackSettings, _ capacity: MilliampHours?, at now: Instant) {
-        self.settings = settings
-        if let capacity { self.capacity = capacity }
-        settingsAskedAt = now
-    }
-
-    /// Adds to a status what only the settings know, and what needs to know the past.
-    mutating func complete(_ reading: inout PackReading, at now: Instant) {
-        let age = clock.reply(at: now)
-        silentSince = now
-        reading.settings = settings
-        reading.rated = capacity
-        reading.starting = age < SessionClock.startUp && reading.looksUninitialised
-        dropFullFlag(&reading)
-    }
-
-    /// Alarm bit 4 is a live over-voltage on some units. On others it stays set after charging has ended at the top, with the charge
-    /// MOSFET off and the cells far below the release voltage (capture `55aa-syssi-jk-b2a8s20p-11-17-*`): then the open MOSFET says all
-    /// that there is to say.
-    private func dropFullFlag(_ reading: inout PackReading) {
-        guard reading.alarms?.contains(.cellOverVoltage) == true, reading.chargeSwitch == false,
-            let release = settings?.cellOverVoltageRelease, !reading.cells.isEmpty
-        else { return }
-        for i in 0..<reading.cells.count where Millivolts(reading.cells[i]) >= release { return }
-        reading.alarms?.remove(.cellOverVoltage)
     }
 }

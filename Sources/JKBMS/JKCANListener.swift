@@ -15,7 +15,7 @@ public struct JKCANListener: Sendable {
     private let address: UInt8
     private let chargeIsPositive: Bool
     private let usesUnconfirmed: Bool
-    private let interval: Milliseconds
+    private var interval: Milliseconds
 
     private var reading = PackReading()
     private var cells = InlineArray<28, UInt16>(repeating: 0)
@@ -46,6 +46,11 @@ public struct JKCANListener: Sendable {
         self.address = address
         self.chargeIsPositive = chargeIsPositive
         self.usesUnconfirmed = usesUnconfirmed
+        self.interval = interval
+    }
+
+    /// Changes the least time between two snapshots.
+    public mutating func setInterval(_ interval: Milliseconds) {
         self.interval = interval
     }
 

@@ -36,7 +36,6 @@ public struct JKModbusSession: BMSProtocol {
     private let addresses: FixedArray<16, UInt8>
     private var schedule: BusSchedule
     private var stream = JKBusStream()
-    private var packs = InlineArray<16, JKPackMemory>(repeating: JKPackMemory())
     private var step = Step.status
     /// The snapshot of the present poll, as far as it has been read.
     private var reading = PackReading()
@@ -73,7 +72,7 @@ public struct JKModbusSession: BMSProtocol {
                 hasStatus = false
                 line.timedOut(addresses[slot], at: now)
             case .ask(let slot):
-                step = nextStep(of: slot, at: now)
+                step = nextStep(of: slot, at: now, &line)
                 var request = JKModbus.Request()
                 JKModbus.encodeRead(
                     address: addresses[slot], register: step.register, words: step.words, into: &request)
@@ -83,10 +82,10 @@ public struct JKModbusSession: BMSProtocol {
         }
     }
 
-    private mutating func nextStep(of slot: Int, at now: Instant) -> Step {
+    private func nextStep<Line: BMSLine>(of slot: Int, at now: Instant, _ line: inout Line) -> Step {
         if hasStatus { return .probes }
-        if packs[slot].settingsAreDue(at: now, after: JK55AASession.settingsAge) {
-            packs[slot].settingsAskedAt = now
+        if line[memoryOf: slot].settingsAreDue(at: now, after: JK55AASession.settingsAge) {
+            line[memoryOf: slot].settingsAskedAt = now
             return .settings
         }
         return .status
@@ -120,7 +119,7 @@ public struct JKModbusSession: BMSProtocol {
             return
         }
         let registers = JKRegisters.words(from: Int(step.register), byteCount: Int(byteCount))
-        var pack = packs[slot]
+        var pack = line[memoryOf: slot]
         stream.withElement { frame in
             let data = frame.extracting(3..<3 + Int(byteCount))
             switch step {
@@ -134,7 +133,7 @@ public struct JKModbusSession: BMSProtocol {
             case .probes: registers.readStatus(data, probes: &pack.probes, into: &reading)
             }
         }
-        packs[slot] = pack
+        line[memoryOf: slot] = pack
         finishStep(of: slot, at: now, on: &line)
     }
 
@@ -151,7 +150,7 @@ public struct JKModbusSession: BMSProtocol {
         hasStatus = step == .status
         schedule.answered(more: step != .probes)
         if step != .probes { return }
-        packs[slot].complete(&reading, at: now)
+        line[memoryOf: slot].complete(&reading, at: now)
         line.received(reading, from: addresses[slot], at: now)
     }
 }

@@ -21,6 +21,17 @@ public func stableName<T: RawRepresentable>(_ value: T) -> String {
 public func stableName(_ value: BMSProtocolName) -> String {
     switch value {
     case .jk4E57: "jk_4e57"
+    case .jkModbus: "jk_modbus"
+    case .jk55AA: "jk_55aaeb90"
+    case .jkCAN: "jk_can"
+    }
+}
+
+/// The language of an inverter as it is written in a configuration, with `_`.
+public func stableName(_ value: InverterLanguage) -> String {
+    switch value {
+    case .can(let dialect): stableName(dialect)
+    case .pylontechRS485: "pylontech_rs485"
     }
 }
 

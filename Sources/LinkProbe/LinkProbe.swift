@@ -29,6 +29,8 @@ struct LinkProbe {
                 engine.inverterPort(port, state: state, at: now, ports: &ports)
             case 4: engine.receivedLink(bytes.span, at: now, ports: &ports)
             case 5: dialects()
+            case 6: engine.received(frame(), onBMSPort: port, at: now, ports: &ports)
+            case 7: engine.received(bytes.span, onInverterPort: port, at: now, ports: &ports)
             default: probe_write(UInt32(truncatingIfNeeded: engine.wake(at: now, ports: &ports).since(now)))
             }
         }
@@ -54,9 +56,14 @@ struct LinkProbe {
         var control = ControlConfiguration(chemistry: chemistry)
         for _ in 0..<(probe_read() & 15) { control.packs.append(PackConfiguration()) }
         var bridge = BridgeConfiguration(control: control)
-        for _ in 0..<(probe_read() & 15) { bridge.bmsPorts.append(BMSPortConfiguration()) }
+        for _ in 0..<(probe_read() & 15) {
+            var port = BMSPortConfiguration()
+            port.bmsProtocol = BMSProtocolName(rawValue: UInt8(truncatingIfNeeded: probe_read())) ?? .jk4E57
+            bridge.bmsPorts.append(port)
+        }
         for _ in 0..<(probe_read() & 1) {
             var port = InverterPortConfiguration()
+            if probe_read() == 0 { port.rs485 = PylontechRS485Settings() }
             port.dialect = DialectName(rawValue: UInt8(truncatingIfNeeded: probe_read())) ?? .pylontech
             bridge.inverterPorts.append(port)
         }

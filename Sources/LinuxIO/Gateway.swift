@@ -20,7 +20,7 @@ public final class Gateway {
     private static let latestTurn: Milliseconds = 1500
 
     private enum Source: UInt64 {
-        case bmsLine, inverterBus, linkListener, linkReader
+        case serialLine, canBus, linkListener, linkReader
 
         func token(_ index: Int = 0) -> UInt64 { rawValue << 32 | UInt64(index) }
     }
@@ -50,10 +50,7 @@ public final class Gateway {
             if let path = configuration.linkSocket { link = try LinkServer(path: path) }
         } catch { report("nobody can watch: \(error)") }
 
-        ports = GatewayPorts(
-            lines: configuration.bmsLines.map(BMSLinePort.init),
-            buses: configuration.inverterBuses.map(InverterBusPort.init),
-            link: link, writer: writer)
+        ports = GatewayPorts(configuration, link: link, writer: writer)
         let now = Instant.now
         engine = Engine(configuration: configuration.bridge, record: record, at: now)
         if let link { loop.watch(link.descriptor, token: Source.linkListener.token()) }
@@ -76,7 +73,7 @@ public final class Gateway {
     /// Closes everything, the persisted record last.
     public func finish() {
         engine.stop(at: .now, ports: &ports)
-        for line in ports.lines { line.serial.close() }
+        for line in ports.serials { line.serial.close() }
         for bus in ports.buses { bus.port.close() }
         ports.writer?.finish()
     }
@@ -103,10 +100,10 @@ public final class Gateway {
     private func handle(_ event: EventLoop.Event) {
         let index = Int(event.token & 0xFFFF_FFFF)
         switch Source(rawValue: event.token >> 32) {
-        case .bmsLine: receive(bmsLine: index)
-        case .inverterBus:
+        case .serialLine: receive(serialLine: index)
+        case .canBus:
             if event.isWritable { ports.buses[index].port.flush() }
-            receive(inverterBus: index)
+            receive(canBus: index)
         case .linkListener: ports.link?.accept()
         case .linkReader:
             if event.isWritable { ports.link?.flush(reader: index) }
@@ -117,19 +114,29 @@ public final class Gateway {
         }
     }
 
-    private func receive(inverterBus index: Int) {
-        ports.buses[index].port.receive(at: ports.now) { frame in
-            engine.received(frame, onInverterPort: index, at: ports.now, ports: &ports)
+    private func receive(canBus index: Int) {
+        let bus = ports.buses[index]
+        bus.port.receive(at: ports.now) { frame in
+            for port in bus.enginePorts {
+                switch bus.side {
+                case .bms: engine.received(frame, onBMSPort: port, at: ports.now, ports: &ports)
+                case .inverter: engine.received(frame, onInverterPort: port, at: ports.now, ports: &ports)
+                }
+            }
         }
     }
 
-    private func receive(bmsLine index: Int) {
+    private func receive(serialLine index: Int) {
+        let line = ports.serials[index]
         // Bounded, so that one noisy line does not starve the others; epoll reports the rest again.
         for _ in 0..<4 {
-            let count = ports.lines[index].serial.receive(into: buffer)
+            let count = line.serial.receive(into: buffer)
             if count == 0 { return }
             let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count]).bindMemory(to: UInt8.self)
-            engine.received(bytes.span, onBMSPort: index, at: ports.now, ports: &ports)
+            switch line.side {
+            case .bms: engine.received(bytes.span, onBMSPort: line.enginePort, at: ports.now, ports: &ports)
+            case .inverter: engine.received(bytes.span, onInverterPort: line.enginePort, at: ports.now, ports: &ports)
+            }
         }
     }
 
@@ -138,7 +145,7 @@ public final class Gateway {
         for (index, bus) in ports.buses.enumerated() where bus.port.wantsToWrite != bus.watchesWriting {
             if bus.port.descriptor < 0 { continue }
             bus.watchesWriting = bus.port.wantsToWrite
-            loop.watch(bus.port.descriptor, token: Source.inverterBus.token(index), writable: bus.watchesWriting)
+            loop.watch(bus.port.descriptor, token: Source.canBus.token(index), writable: bus.watchesWriting)
         }
         ports.link?.updateWatching { reader, descriptor, writable in
             loop.watch(descriptor, token: Source.linkReader.token(reader), writable: writable)
@@ -149,34 +156,45 @@ public final class Gateway {
 
     /// Tells the engine what has become of the devices.
     private func reportLosses(at now: Instant) {
-        for (index, line) in ports.lines.enumerated() where line.reportedOpen && !line.serial.isOpen {
-            line.reportedOpen = false
-            engine.bmsPort(index, isOpen: false, at: now, ports: &ports)
+        for line in ports.serials where line.reportedOpen && !line.serial.isOpen {
+            reportState(of: line, isOpen: false, at: now)
         }
         for (index, bus) in ports.buses.enumerated() {
             _ = bus.port.wake(at: now)
             // A log has no descriptor that could become readable: its frames come by time.
-            if bus.port.descriptor < 0 { receive(inverterBus: index) }
-            reportState(of: bus, index, at: now)
+            if bus.port.descriptor < 0 { receive(canBus: index) }
+            reportState(of: bus, at: now)
         }
     }
 
-    private func reportState(of bus: InverterBusPort, _ index: Int, at now: Instant) {
-        if bus.port.state != bus.reportedState {
-            bus.reportedState = bus.port.state
-            engine.inverterPort(index, state: bus.port.state, at: now, ports: &ports)
+    private func reportState(of line: SerialDevice, isOpen: Bool, at now: Instant) {
+        line.reportedOpen = isOpen
+        switch line.side {
+        case .bms: engine.bmsPort(line.enginePort, isOpen: isOpen, at: now, ports: &ports)
+        case .inverter:
+            engine.inverterPort(line.enginePort, state: isOpen ? .active : .closed, at: now, ports: &ports)
+        }
+    }
+
+    private func reportState(of bus: CANDevice, at now: Instant) {
+        if bus.port.state == bus.reportedState { return }
+        bus.reportedState = bus.port.state
+        for port in bus.enginePorts {
+            switch bus.side {
+            case .bms: engine.bmsPort(port, isOpen: bus.port.state != .closed, at: now, ports: &ports)
+            case .inverter: engine.inverterPort(port, state: bus.port.state, at: now, ports: &ports)
+            }
         }
     }
 
     /// Opens what is closed and due.
     private func openPorts(at now: Instant, _ report: (String) -> Void) {
-        for (index, line) in ports.lines.enumerated() where !line.serial.isOpen && line.schedule.due <= now {
+        for (index, line) in ports.serials.enumerated() where !line.serial.isOpen && line.schedule.due <= now {
             do throws(PortFailure) {
                 try line.serial.open()
                 line.schedule.succeeded()
-                loop.watch(line.serial.descriptor, token: Source.bmsLine.token(index))
-                line.reportedOpen = true
-                engine.bmsPort(index, isOpen: true, at: now, ports: &ports)
+                loop.watch(line.serial.descriptor, token: Source.serialLine.token(index))
+                reportState(of: line, isOpen: true, at: now)
             } catch {
                 line.schedule.failed(at: now)
                 report("\(error). Trying again")
@@ -193,8 +211,8 @@ public final class Gateway {
                 bus.isOpen = true
                 bus.schedule.succeeded()
                 bus.watchesWriting = false
-                if bus.port.descriptor >= 0 { loop.watch(bus.port.descriptor, token: Source.inverterBus.token(index)) }
-                reportState(of: bus, index, at: now)
+                if bus.port.descriptor >= 0 { loop.watch(bus.port.descriptor, token: Source.canBus.token(index)) }
+                reportState(of: bus, at: now)
             } catch {
                 bus.schedule.failed(at: now)
                 report("\(error). Trying again")
@@ -209,7 +227,7 @@ public final class Gateway {
 
     private func portDeadline(at now: Instant) -> Instant {
         var earliest = noDeadline
-        for line in ports.lines {
+        for line in ports.serials {
             if line.reportedOpen != line.serial.isOpen { earliest = now }
             if !line.serial.isOpen { earliest = min(earliest, line.schedule.due) }
         }

@@ -7,7 +7,7 @@ import Glibc
 /// `PBC` and the version, then records (tag: 1 byte, length: 2 bytes little-endian, content), then the CRC-32 of everything before.
 /// Ports are one record each, in the order of their index.
 extension GatewayConfiguration {
-    private static let start: [UInt8] = Array("PBC".utf8) + [1]
+    private static let start: [UInt8] = Array("PBC".utf8) + [2]
     /// A whole file is far smaller; what is longer is not ours.
     static let longestFile = 64 * 1024
 
@@ -18,6 +18,8 @@ extension GatewayConfiguration {
         case linkSocket = 4
         /// The engine's own image, with its own layout version.
         case bridge = 5
+        case bmsBus = 6
+        case inverterLine = 7
     }
 
     /// The content of the file.
@@ -27,8 +29,18 @@ extension GatewayConfiguration {
             precondition(content.count <= Int(UInt16.max), "a path of 64 KB is no path")
             bytes += [tag.rawValue, UInt8(content.count & 0xFF), UInt8(content.count >> 8)] + content
         }
-        for line in bmsLines { record(.bmsLine, littleEndian(line.baud) + Array(line.path.utf8)) }
-        for bus in inverterBuses { record(.inverterBus, Array("\(bus)".utf8)) }
+        for address in bmsLines {
+            switch address {
+            case .serial(let line): record(.bmsLine, littleEndian(line.baud) + Array(line.path.utf8))
+            case .can(let bus): record(.bmsBus, Array("\(bus)".utf8))
+            }
+        }
+        for address in inverterBuses {
+            switch address {
+            case .can(let bus): record(.inverterBus, Array("\(bus)".utf8))
+            case .rs485(let line): record(.inverterLine, littleEndian(line.baud) + Array(line.path.utf8))
+            }
+        }
         if let stateDirectory { record(.stateDirectory, Array(stateDirectory.utf8)) }
         if let linkSocket { record(.linkSocket, Array(linkSocket.utf8)) }
         record(.bridge, bridge.image().withBytes { span in span.indices.map { span[$0] } })
@@ -43,8 +55,8 @@ extension GatewayConfiguration {
         let end = bytes.count - 4
         guard Array(bytes[end...]) == littleEndian(checksum(of: bytes[..<end])) else { throw .checksum }
 
-        var bmsLines: [SerialLineConfiguration] = []
-        var inverterBuses: [CANAddress] = []
+        var bmsLines: [BMSAddress] = []
+        var inverterBuses: [InverterAddress] = []
         var stateDirectory: String?
         var linkSocket: String?
         var bridge: BridgeConfiguration?
@@ -58,13 +70,10 @@ extension GatewayConfiguration {
             let content = Array(bytes[position..<position + length])
             position += length
             switch Tag(rawValue: raw) {
-            case .bmsLine:
-                guard content.count > 4 else { throw .record(tag: raw, "has no path") }
-                let baud = (0..<4).reduce(UInt32(0)) { $0 | UInt32(content[$1]) << UInt32(8 * $1) }
-                bmsLines.append(SerialLineConfiguration(path: try text(content[4...], tag: raw), baud: baud))
-            case .inverterBus:
-                let address = try text(content[...], tag: raw)
-                do { inverterBuses.append(try CANAddress(address)) } catch { throw .record(tag: raw, "\(error)") }
+            case .bmsLine: bmsLines.append(.serial(try serialLine(content, tag: raw)))
+            case .bmsBus: bmsLines.append(.can(try canAddress(content, tag: raw)))
+            case .inverterBus: inverterBuses.append(.can(try canAddress(content, tag: raw)))
+            case .inverterLine: inverterBuses.append(.rs485(try serialLine(content, tag: raw)))
             case .stateDirectory: stateDirectory = try text(content[...], tag: raw)
             case .linkSocket: linkSocket = try text(content[...], tag: raw)
             case .bridge:
@@ -89,26 +98,51 @@ extension GatewayConfiguration {
             return
                 "control setting \(refused[0].key) is \(refused[0].value), outside \(refused[0].low)…\(refused[0].high)"
         }
+        var ownedPacks: Set<Int> = []
         for index in 0..<bridge.bmsPorts.count {
             let port = bridge.bmsPorts[index]
             if Int(port.firstPack) + port.addresses.count > bridge.control.packs.count {
                 return "BMS port \(index + 1) has packs that are not configured"
             }
+            for pack in Int(port.firstPack)..<Int(port.firstPack) + port.addresses.count
+            where !ownedPacks.insert(pack).inserted {
+                return "pack \(pack + 1) is on two BMS ports"
+            }
         }
         let shares = (0..<bridge.inverterPorts.count).reduce(0) { $0 + Int(bridge.inverterPorts[$1].sharePerMille) }
         if shares > 1000 { return "the inverter ports together hand out \(shares) thousandths of the limits" }
         if bmsLines.count != bridge.bmsPorts.count {
-            return "\(bmsLines.count) serial devices for \(bridge.bmsPorts.count) BMS ports"
+            return "\(bmsLines.count) devices for \(bridge.bmsPorts.count) BMS ports"
         }
         if inverterBuses.count != bridge.inverterPorts.count {
-            return "\(inverterBuses.count) CAN devices for \(bridge.inverterPorts.count) inverter ports"
+            return "\(inverterBuses.count) devices for \(bridge.inverterPorts.count) inverter ports"
         }
-        for line in bmsLines where line.baud == 0 { return "baud rate 0 for \(line.path)" }
-        let paths =
-            bmsLines.map(\.path)
-            + inverterBuses.compactMap { if case .slcan(let path, _, _) = $0 { path } else { nil } }
+        for (index, address) in bmsLines.enumerated() {
+            if case .can = address, bridge.bmsPorts[index].bmsProtocol != .jkCAN {
+                return "BMS port \(index + 1) is a CAN bus, but its protocol needs a serial line"
+            }
+            if case .serial = address, bridge.bmsPorts[index].bmsProtocol == .jkCAN {
+                return "BMS port \(index + 1) is a serial line, but its protocol needs a CAN bus"
+            }
+        }
+        for line in serialLines where line.baud == 0 { return "baud rate 0 for \(line.path)" }
+        let paths = devicePaths
         for (index, path) in paths.enumerated() where paths[..<index].contains(path) { return "\(path) is used twice" }
         return nil
+    }
+
+    private var serialLines: [SerialLineConfiguration] {
+        bmsLines.compactMap { if case .serial(let line) = $0 { line } else { nil } }
+            + inverterBuses.compactMap { if case .rs485(let line) = $0 { line } else { nil } }
+    }
+
+    /// Each device file once for each use that excludes another one. Several BMS may be on one CAN bus.
+    private var devicePaths: [String] {
+        var buses: [CANAddress] = []
+        for case .can(let bus) in bmsLines where !buses.contains(bus) { buses.append(bus) }
+        for case .can(let bus) in inverterBuses { buses.append(bus) }
+        return serialLines.map(\.path)
+            + buses.compactMap { if case .slcan(let path, _, _) = $0 { path } else { nil } }
     }
 }
 
@@ -125,7 +159,7 @@ public enum GatewayConfigurationError: Error, Equatable, CustomStringConvertible
         case .notOurs:
             "this is no compact PackBridge configuration (it starts with PBC); a YAML file goes to `packbridge control`"
         case .version(let found):
-            "compact configuration of version \(found), but this program reads version 1; write it again"
+            "compact configuration of version \(found), but this program reads version 2; write it again"
         case .checksum: "the compact configuration is damaged: its checksum is wrong; write it again"
         case .record(let tag, let what): "record \(tag) of the compact configuration \(what)"
         case .incomplete(let what): "the compact configuration does not fit together: \(what)"
@@ -138,6 +172,19 @@ private func text(_ bytes: ArraySlice<UInt8>, tag: UInt8) throws(GatewayConfigur
         throw .record(tag: tag, "holds a text that is empty or not UTF-8")
     }
     return text
+}
+
+private func serialLine(
+    _ content: [UInt8], tag: UInt8
+) throws(GatewayConfigurationError) -> SerialLineConfiguration {
+    guard content.count > 4 else { throw .record(tag: tag, "has no path") }
+    let baud = (0..<4).reduce(UInt32(0)) { $0 | UInt32(content[$1]) << UInt32(8 * $1) }
+    return SerialLineConfiguration(path: try text(content[4...], tag: tag), baud: baud)
+}
+
+private func canAddress(_ content: [UInt8], tag: UInt8) throws(GatewayConfigurationError) -> CANAddress {
+    let address = try text(content[...], tag: tag)
+    do { return try CANAddress(address) } catch { throw .record(tag: tag, "\(error)") }
 }
 
 private func checksum(of bytes: ArraySlice<UInt8>) -> UInt32 {

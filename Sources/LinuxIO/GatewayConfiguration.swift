@@ -1,6 +1,6 @@
 import BridgeEngine
 
-/// One serial line to one or more BMS.
+/// One serial line, to one or more BMS or to an inverter.
 public struct SerialLineConfiguration: Equatable, Sendable {
     /// The device, for example `/dev/ttyUSB0` or, better, `/dev/serial/by-id/…`, which survives another USB socket.
     public var path: String
@@ -13,15 +13,43 @@ public struct SerialLineConfiguration: Equatable, Sendable {
     }
 }
 
+/// Where one or more BMS are.
+public enum BMSAddress: Equatable, Sendable, CustomStringConvertible {
+    case serial(SerialLineConfiguration)
+    /// The bus on which a BMS tells its state. Several BMS may be on the same bus.
+    case can(CANAddress)
+
+    public var description: String {
+        switch self {
+        case .serial(let line): line.path
+        case .can(let address): "\(address)"
+        }
+    }
+}
+
+/// Where an inverter is.
+public enum InverterAddress: Equatable, Sendable, CustomStringConvertible {
+    case can(CANAddress)
+    /// A half-duplex line on which the inverter asks and the battery answers.
+    case rs485(SerialLineConfiguration)
+
+    public var description: String {
+        switch self {
+        case .can(let address): "\(address)"
+        case .rs485(let line): "rs485:\(line.path)@\(line.baud)"
+        }
+    }
+}
+
 /// What the control process needs to know: the devices, and what the engine is told.
 ///
 /// The engine knows ports only by number: `bmsLines[i]` is the device of `bridge.bmsPorts[i]`, `inverterBuses[i]` that of
 /// `bridge.inverterPorts[i]`.
 public struct GatewayConfiguration: Equatable, Sendable {
     /// As many as `bridge.bmsPorts`, at most 16.
-    public var bmsLines: [SerialLineConfiguration]
+    public var bmsLines: [BMSAddress]
     /// As many as `bridge.inverterPorts`, at most 2.
-    public var inverterBuses: [CANAddress]
+    public var inverterBuses: [InverterAddress]
     /// Folder of the persisted record (failsafe.md §5.8). nil: nothing is persisted (demo, tests).
     public var stateDirectory: String?
     /// Unix socket on which `serve` and the other commands listen to the control process. nil: none.
@@ -29,7 +57,7 @@ public struct GatewayConfiguration: Equatable, Sendable {
     public var bridge: BridgeConfiguration
 
     public init(
-        bmsLines: [SerialLineConfiguration], inverterBuses: [CANAddress], stateDirectory: String? = nil,
+        bmsLines: [BMSAddress], inverterBuses: [InverterAddress], stateDirectory: String? = nil,
         linkSocket: String? = nil, bridge: BridgeConfiguration
     ) {
         self.bmsLines = bmsLines

@@ -226,7 +226,8 @@ public struct SimulatedPack: Sendable {
         m.dischargeSwitch = dischargeSwitch
         m.balancing = isBalancing
         m.throughput = UInt32(throughput) + UInt32(design.cycles) * UInt32(design.capacity)
-        m.minutes = UInt32(min(secondsUp, 1e9) / 60)
+        m.seconds = UInt32(min(secondsUp, 1e9))
+        m.minutes = m.seconds / 60
         m.settings = settings
     }
 }
@@ -252,6 +253,7 @@ public struct PackMeasurement: Sendable {
     public var balancing = false
     public var throughput: UInt32 = 0
     public var minutes: UInt32 = 0
+    public var seconds: UInt32 = 0
     public var settings = BMSSettings(chemistry: .lfp)
 
     public init() {}

@@ -7,7 +7,7 @@ import Glibc
 struct Bench {
     static let groups: [(name: String, figures: @Sendable () -> [Figure])] = [
         ("codecs", { Codecs.figures() }), ("control", { Control.figures() }), ("explain", { Commands.explain() }),
-        ("soak", { Commands.soak() }),
+        ("soak", { Commands.soak() }), ("bus", { BusUse.figures() }),
     ]
 
     static func main() {

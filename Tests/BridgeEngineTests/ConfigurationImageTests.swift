@@ -1,6 +1,7 @@
 import Battery
 import BridgeEngine
 import ChargeControl
+import InverterDialects
 import Testing
 
 @Suite struct ConfigurationImageTests {
@@ -63,13 +64,23 @@ import Testing
         configuration.generation = 7
         var line = BMSPortConfiguration()
         line.pace = .init(interval: 500, gap: 200, replyTimeout: 300, retries: 1)
+        line.bmsProtocol = .jkCAN
         line.firstPack = 1
         line.addresses.append(3)
+        line.listenOnly = true
+        line.dischargeIsPositive = true
+        line.trustsUnconfirmed = true
         configuration.bmsPorts.append(line)
         var inverter = InverterPortConfiguration()
         inverter.dialect = .growatt
         inverter.cycle = 500
         inverter.sharePerMille = 600
+        inverter.options = DialectOptions(name: 0x1234_5678_9ABC_DEF0, isVoltageInTenths: false)
+        inverter.rs485 = PylontechRS485Settings()
+        inverter.rs485?.address = 0x12
+        inverter.rs485?.answersEveryAddress = true
+        inverter.rs485?.limitStep = .hundredthOfAmpere
+        inverter.rs485?.hasNegativeDischargeLimit = true
         configuration.inverterPorts.append(inverter)
         return configuration
     }
@@ -95,6 +106,7 @@ import Testing
         #expect(same(changed.control.packs[0], preset.packs[0]) == [])
         #expect(same(changed.control.inverter, preset.inverter) == [])
         #expect(same(changed.inverterPorts[0], InverterPortConfiguration()) == [])
+        #expect(same(changed.bmsPorts[0], BMSPortConfiguration()) == [])
     }
 
     @Test func `a flipped bit or a cut at any byte is refused`() {

@@ -70,6 +70,12 @@ struct RecordingLine: BMSLine {
     var readings: [(reading: PackReading, address: UInt8, at: Milliseconds)] = []
     var rejections: [FrameRejection] = []
     var timeouts: [UInt8] = []
+    private var memories = InlineArray<16, JKPackMemory>(repeating: JKPackMemory())
+
+    subscript(memoryOf slot: Int) -> JKPackMemory {
+        get { memories[slot] }
+        set { memories[slot] = newValue }
+    }
 
     mutating func transmit(_ bytes: Span<UInt8>) { sent.append(bytes.indices.map { bytes[$0] }) }
     mutating func received(_ reading: borrowing PackReading, from address: UInt8, at now: Instant) {

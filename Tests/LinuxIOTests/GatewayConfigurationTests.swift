@@ -8,15 +8,28 @@ import Testing
     static let example: GatewayConfiguration = {
         var bridge = BridgeConfiguration(control: ControlConfiguration(chemistry: .lfp))
         bridge.control.userCharge = 80_000
-        bridge.control.packs.append(PackConfiguration())
+        for _ in 0..<3 { bridge.control.packs.append(PackConfiguration()) }
         bridge.bmsPorts.append(BMSPortConfiguration())
+        for pack in UInt8(1)...2 {
+            var unit = BMSPortConfiguration()
+            unit.bmsProtocol = .jkCAN
+            unit.firstPack = pack
+            unit.addresses.append(pack)
+            bridge.bmsPorts.append(unit)
+        }
         var half = InverterPortConfiguration()
         half.sharePerMille = 500
         bridge.inverterPorts.append(half)
         bridge.inverterPorts.append(half)
         return GatewayConfiguration(
-            bmsLines: [SerialLineConfiguration(path: "/dev/serial/by-id/usb-FTDI_Häuschen", baud: 123_456)],
-            inverterBuses: [.socketCAN(interface: "can0"), .slcan(path: "/dev/ttyACM0", bitrate: 250_000, baud: 9600)],
+            bmsLines: [
+                .serial(SerialLineConfiguration(path: "/dev/serial/by-id/usb-FTDI_Häuschen", baud: 123_456)),
+                .can(.slcan(path: "/dev/ttyACM1", bitrate: 250_000)), .can(.slcan(path: "/dev/ttyACM1", bitrate: 250_000)),
+            ],
+            inverterBuses: [
+                .rs485(SerialLineConfiguration(path: "/dev/ttyUSB9", baud: 9600)),
+                .can(.slcan(path: "/dev/ttyACM0", bitrate: 250_000, baud: 9600)),
+            ],
             stateDirectory: "/var/lib/packbridge", linkSocket: "/run/packbridge/link", bridge: bridge)
     }()
 
@@ -72,17 +85,24 @@ import Testing
 
     @Test func `ports that the engine does not know, or a device used twice, are named`() {
         var wrong = Self.example
-        wrong.bmsLines.append(SerialLineConfiguration(path: "/dev/ttyUSB1"))
-        #expect(wrong.problem == "2 serial devices for 1 BMS ports")
+        wrong.bmsLines.append(.serial(SerialLineConfiguration(path: "/dev/ttyUSB1")))
+        #expect(wrong.problem == "4 devices for 3 BMS ports")
         wrong = Self.example
         wrong.inverterBuses.removeLast()
-        #expect(wrong.problem == "1 CAN devices for 2 inverter ports")
+        #expect(wrong.problem == "1 devices for 2 inverter ports")
         wrong = Self.example
-        wrong.bmsLines[0].path = "/dev/ttyACM0"
-        #expect(wrong.problem == "/dev/ttyACM0 is used twice")
+        for path in ["/dev/ttyACM0", "/dev/ttyACM1", "/dev/ttyUSB9"] {
+            wrong.bmsLines[0] = .serial(SerialLineConfiguration(path: path))
+            #expect(wrong.problem == "\(path) is used twice")
+        }
         wrong = Self.example
-        wrong.bmsLines[0].baud = 0
+        wrong.bmsLines[0] = .serial(SerialLineConfiguration(path: "/dev/ttyUSB0", baud: 0))
         #expect(wrong.problem?.contains("baud rate 0") == true)
+        wrong.bmsLines[0] = .can(.virtual(name: "x"))
+        #expect(wrong.problem == "BMS port 1 is a CAN bus, but its protocol needs a serial line")
+        wrong = Self.example
+        wrong.bmsLines[1] = .serial(SerialLineConfiguration(path: "/dev/ttyUSB0"))
+        #expect(wrong.problem == "BMS port 2 is a serial line, but its protocol needs a CAN bus")
         #expect(Self.example.problem == nil)
     }
 
@@ -97,12 +117,15 @@ import Testing
         wrong = Self.example
         wrong.bridge.bmsPorts[0].addresses.append(0)
         wrong.bridge.bmsPorts[0].addresses.append(1)
+        #expect(wrong.problem == "pack 2 is on two BMS ports")
+        wrong.bridge.bmsPorts[0].addresses.append(2)
+        wrong.bridge.bmsPorts[0].addresses.append(3)
         #expect(wrong.problem == "BMS port 1 has packs that are not configured")
     }
 
     /// A file of these records with a good checksum.
     private func file(_ records: [UInt8]) -> [UInt8] {
-        let bytes = Array("PBC".utf8) + [1] + records
+        let bytes = Array("PBC".utf8) + [2] + records
         var crc = CRC32()
         for byte in bytes { crc.update(byte) }
         return bytes + (0..<4).map { UInt8(truncatingIfNeeded: crc.value >> UInt32(8 * $0)) }

@@ -35,8 +35,8 @@ private final class Bench {
         var complaints: [String] = []
         gateway = try Gateway(
             GatewayConfiguration(
-                bmsLines: [SerialLineConfiguration(path: bmsPath ?? bms.path)],
-                inverterBuses: [log.map { .candump(path: $0) } ?? .slcan(path: adapter.path)],
+                bmsLines: [.serial(SerialLineConfiguration(path: bmsPath ?? bms.path))],
+                inverterBuses: [.can(log.map { .candump(path: $0) } ?? .slcan(path: adapter.path))],
                 stateDirectory: folder.path,
                 linkSocket: folder.file("link"), bridge: bridge)
         ) { complaints.append($0) }

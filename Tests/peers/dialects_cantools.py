@@ -90,15 +90,16 @@ def main():
     files = sorted(DBC.glob("*.dbc"))
     if not files:
         parser.error(f"no DBC files in {DBC}")
-    failed = False
+    passed = 0
     for path in files:
         count, problems = compare(options.program, path, options.frames, random.Random(options.seed))
         print(f"{path.stem}: {count} frames, {'equal' if not problems else f'{len(problems)} differences'}")
         for problem in problems[:10]:
             print(f"  {problem}")
-        failed = failed or bool(problems)
+        passed += not problems
     print(f"seed {options.seed}")
-    return 1 if failed else 0
+    print(f"{passed} passed, {len(files) - passed} failed")
+    return 0 if passed == len(files) else 1
 
 
 if __name__ == "__main__":

@@ -200,10 +200,10 @@ extension SnapshotDocument.Inverter {
         let counters = port.counters
         var frames: [SnapshotDocument.Frame] = []
         for i in 0..<port.frames.count {
-            frames.append(SnapshotDocument.Frame(port.frames[i], SignalTable.of(port.dialect)))
+            frames.append(SnapshotDocument.Frame(port.frames[i], port.language.dialect.map(SignalTable.of) ?? []))
         }
         self.init(
-            number: port.number, dialect: stableName(port.dialect), state: stableName(port.state),
+            number: port.number, dialect: stableName(port.language), state: stableName(port.state),
             heartbeat_age_ms: port.heartbeatAge < 0 ? nil : port.heartbeatAge, sets: UInt64(counters.sets),
             sent: UInt64(counters.sent), busy: UInt64(counters.busy), dropped: UInt64(counters.dropped),
             received: UInt64(counters.received), heartbeats: UInt64(counters.heartbeats), bus_offs: UInt64(counters.busOffs),

@@ -5,16 +5,22 @@ import InverterDialects
 import JKBMS
 import LinuxIO
 
-/// One BMS of the file: its line and the pack behind it.
+/// One entry of `bms`: a device, and the packs that it reaches there.
 struct BMSEntry {
-    var line = SerialLineConfiguration(path: "")
+    /// As written; whether it must be a path or a CAN port depends on the protocol.
+    var device = ""
+    var baud: UInt32 = 115_200
     var port = BMSPortConfiguration()
+    /// What is written once for all packs of the entry.
     var pack = PackConfiguration()
+    var addresses: [UInt8] = []
 }
 
 /// One inverter of the file.
 struct InverterEntry {
-    var bus = CANAddress.virtual(name: "none")
+    var address = InverterAddress.can(.virtual(name: "none"))
+    /// Nil until the file or the profile has said it.
+    var language: InverterLanguage?
     var port = InverterPortConfiguration()
 }
 
@@ -40,18 +46,52 @@ extension BatteryKind {
 extension BMSEntry {
     static var settings: [Setting<BMSEntry>] {
         [
-            .choice("protocol", ["jk-4e57": BMSProtocolName.jk4E57], \.port.bmsProtocol, "how the BMS speaks"),
+            .choice(
+                "protocol",
+                [
+                    "jk-4e57": BMSProtocolName.jk4E57,
+                    "jk-modbus": .jkModbus,
+                    "jk-55aaeb90": .jk55AA,
+                    "jk-can": .jkCAN,
+                ], \.port.bmsProtocol, "how the BMS speaks"),
             .text(
-                "port", allowed: "the path of a serial device",
+                "port", allowed: "the path of a serial device; for jk-can socketcan:can1 or slcan:/dev/ttyACM1@250000",
                 "the serial adapter; /dev/serial/by-id/… survives replugging"
             ) {
                 text, entry throws(Quantity.Refusal) in
-                guard text.hasPrefix("/") else {
+                if entry.port.bmsProtocol == .jkCAN {
+                    _ = try canAddress(text)
+                } else if !text.hasPrefix("/") {
                     throw Quantity.Refusal(reason: "is no path from the root of the file system")
                 }
-                entry.line.path = text
+                entry.device = text
             },
-            .quantity("baud", .count, "", 1200...4_000_000, \.line.baud, "bits per second"),
+            .text(
+                "address", allowed: "numbers from 0 to 15, separated by blanks; jk-4e57 has none",
+                "address of each pack on this line, as its switches say; one pack for each number"
+            ) {
+                text, entry throws(Quantity.Refusal) in
+                if entry.port.bmsProtocol == .jk4E57 {
+                    throw Quantity.Refusal(reason: "has no meaning: a jk-4e57 line has one pack without an address")
+                }
+                for word in text.split(separator: " ") {
+                    guard let number = UInt8(word), number <= 15 else {
+                        throw Quantity.Refusal(reason: "names an address that does not exist")
+                    }
+                    if entry.addresses.contains(number) { throw Quantity.Refusal(reason: "names an address twice") }
+                    entry.addresses.append(number)
+                }
+            },
+            .flag(
+                "listen_only", \.port.listenOnly,
+                "jk-55aaeb90: send nothing, because another host asks; always so with address 0, the master"),
+            .choice(
+                "current_sign", ["charge": false, "discharge": true], \.port.dischargeIsPositive,
+                "jk-can: what a positive current means; sources disagree, so compare with the sun"),
+            .flag(
+                "trust_unconfirmed", \.port.trustsUnconfirmed,
+                "jk-can: believe the charge request of the BMS, whose layout nobody has verified"),
+            .quantity("baud", .count, "", 1200...4_000_000, \.baud, "bits per second"),
             .text(
                 "poll", allowed: "100 ms to 5 s, or fast",
                 "how often the BMS is asked; fast asks again as soon as it has answered"
@@ -116,28 +156,32 @@ extension InverterEntry {
             .choice(
                 "dialect",
                 [
-                    "pylontech": DialectName.pylontech,
-                    "growatt": .growatt,
-                    "pylontech_v2": .pylontechV2,
-                    "sma": .sma,
-                    "victron": .victron,
-                    "luxpower": .luxpower,
-                    "deye": .deye,
-                    "deye_pcs": .deyePcs,
-                    "hybrid_li": .hybridLi,
-                    "solark": .solark,
-                    "goodwe": .goodwe,
-                    "byd_lv": .bydLv,
-                    "sofar": .sofar,
-                ], \.port.dialect,
+                    "pylontech": .can(.pylontech),
+                    "growatt": .can(.growatt),
+                    "pylontech_v2": .can(.pylontechV2),
+                    "sma": .can(.sma),
+                    "victron": .can(.victron),
+                    "luxpower": .can(.luxpower),
+                    "deye": .can(.deye),
+                    "deye_pcs": .can(.deyePcs),
+                    "hybrid_li": .can(.hybridLi),
+                    "solark": .can(.solark),
+                    "goodwe": .can(.goodwe),
+                    "byd_lv": .can(.bydLv),
+                    "sofar": .can(.sofar),
+                    "pylontech-rs485": .pylontechRS485,
+                ], \.language,
                 "the battery language that the inverter is set to"),
             .text(
-                "port", allowed: "socketcan:can0, slcan:/dev/ttyACM0[@bitrate[:baud]], candump:FILE, virtual:NAME",
-                "the CAN interface"
+                "port",
+                allowed:
+                    "socketcan:can0, slcan:/dev/ttyACM0[@bitrate[:baud]], rs485:/dev/ttyUSB1[@baud], candump:FILE, virtual:NAME",
+                "the CAN interface, or the RS485 adapter"
             ) { text, entry throws(Quantity.Refusal) in
-                do throws(CANAddressError) { entry.bus = try CANAddress(text) } catch {
-                    // What may be written instead is said once, as the allowed values.
-                    throw Quantity.Refusal(reason: "is refused: \(error.description.prefix { $0 != ";" })")
+                if text.hasPrefix("rs485:") {
+                    entry.address = .rs485(try serialLine(text.dropFirst(6), baud: 9600))
+                } else {
+                    entry.address = .can(try canAddress(text))
                 }
             },
             .quantity(
@@ -146,8 +190,73 @@ extension InverterEntry {
             .quantity(
                 "share", .percentage, "%", per: 10, 10...10_000, \.port.sharePerMille,
                 "part of the bank's current limits that this inverter may use"),
+            .text("name", allowed: "1 to 8 letters", "name of the battery, for an inverter that accepts only some") {
+                text, entry throws(Quantity.Refusal) in
+                guard let name = DialectOptions.name(Array(text.utf8).span) else {
+                    throw Quantity.Refusal(reason: "is no name of at most 8 plain letters")
+                }
+                entry.port.options.name = name
+            },
+            .choice(
+                "voltage_step", ["0.1 V": true, "0.01 V": false], \.port.options.isVoltageInTenths,
+                "step of the measured voltage in frame 0x356; compare with the inverter's display"),
+            .choice(
+                "limit_step", ["0.1 A": .tenthOfAmpere, "0.01 A": .hundredthOfAmpere], \.limitStep,
+                "RS485: step of the current limits; a factor of ten, so compare with the inverter's display"),
+            .quantity(
+                "group", .count, "", 0...14, \.group, "RS485: group of the battery, as its switches would say"),
+            .flag(
+                "answers_every_address", \.answersEveryAddress,
+                "RS485: answer for every address from the first one, for SRNE"),
+            .flag(
+                "negative_discharge_limit", \.hasNegativeDischargeLimit,
+                "RS485: send the discharge limit of command 63 as a negative number, for Vevor"),
         ]
     }
+}
+
+/// The RS485 settings exist only on an RS485 port; written elsewhere they are a contradiction that the reader reports.
+extension InverterEntry {
+    private var rs485: PylontechRS485Settings {
+        get { port.rs485 ?? PylontechRS485Settings() }
+        set { port.rs485 = newValue }
+    }
+    var limitStep: PylontechRS485Settings.LimitStep {
+        get { rs485.limitStep }
+        set { rs485.limitStep = newValue }
+    }
+    var group: UInt8 {
+        get { rs485.address >> 4 }
+        set { rs485.address = newValue << 4 | 2 }
+    }
+    var answersEveryAddress: Bool {
+        get { rs485.answersEveryAddress }
+        set { rs485.answersEveryAddress = newValue }
+    }
+    var hasNegativeDischargeLimit: Bool {
+        get { rs485.hasNegativeDischargeLimit }
+        set { rs485.hasNegativeDischargeLimit = newValue }
+    }
+}
+
+func canAddress(_ text: String) throws(Quantity.Refusal) -> CANAddress {
+    do throws(CANAddressError) { return try CANAddress(text) } catch {
+        // What may be written instead is said once, as the allowed values.
+        throw Quantity.Refusal(reason: "is refused: \(error.description.prefix { $0 != ";" })")
+    }
+}
+
+/// `/dev/ttyUSB1[@baud]`
+private func serialLine(_ text: Substring, baud: UInt32) throws(Quantity.Refusal) -> SerialLineConfiguration {
+    let parts = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts[0].hasPrefix("/") else {
+        throw Quantity.Refusal(reason: "names no path from the root of the file system")
+    }
+    guard parts.count == 2 else { return SerialLineConfiguration(path: String(parts[0]), baud: baud) }
+    guard let written = UInt32(parts[1]), (1200...4_000_000).contains(written) else {
+        throw Quantity.Refusal(reason: "has no baud rate from 1200 to 4000000 behind the @")
+    }
+    return SerialLineConfiguration(path: String(parts[0]), baud: written)
 }
 
 extension FileEntry {

@@ -2,6 +2,7 @@ import Battery
 import BridgeEngine
 import ChargeControl
 import Foundation
+import InverterDialects
 import LinuxIO
 import Yams
 
@@ -13,6 +14,8 @@ struct ConfigurationReader {
     /// What the owner should know although the file is good.
     private(set) var hints: [String] = []
     private var problems: [ConfigurationFileProblem] = []
+    /// The entry of `bms` that each of the engine's BMS ports comes from.
+    private var entryOfBMSPort: [Int] = []
     /// Where each key stands, and its text, for problems that concern several keys.
     private var places: [String: (mark: Mark?, text: String)] = [:]
 
@@ -50,7 +53,7 @@ struct ConfigurationReader {
             bulk: control.bulk, float: places["charge.float"] == nil ? nil : control.float,
             rebulk: places["charge.rebulk"] == nil ? nil : control.rebulk)
 
-        let packs = require("bms", in: nodes).map { readList($0, "bms", atMost: 16) { $0.readBMS($1, $2) } } ?? []
+        let entries = require("bms", in: nodes).map { readList($0, "bms", atMost: 16) { $0.readBMS($1, $2) } } ?? []
         let inverters =
             require("inverter", in: nodes).map {
                 readList($0, "inverter", atMost: 2) { $0.readInverter($1, $2) }
@@ -58,17 +61,17 @@ struct ConfigurationReader {
         var files = FileEntry()
         if let node = nodes["files"] { read(node, "files", FileEntry.settings, into: &files) }
 
-        for pack in packs { control.packs.append(pack.pack) }
-        var bridge = BridgeConfiguration(control: control)
-        for (index, pack) in packs.enumerated() {
-            var port = pack.port
-            port.firstPack = UInt8(index)
-            port.addresses.append(0)
-            bridge.bmsPorts.append(port)
+        let lines = BMSLines(entries)
+        for problem in lines.problems {
+            contradiction(key("bms", problem.entry, problem.key), with: nil, problem.message, problem.allowed)
         }
+        entryOfBMSPort = lines.entryOfPort
+        for pack in lines.packs { control.packs.append(pack) }
+        var bridge = BridgeConfiguration(control: control)
+        for port in lines.ports { bridge.bmsPorts.append(port) }
         for inverter in inverters { bridge.inverterPorts.append(inverter.port) }
         let configuration = GatewayConfiguration(
-            bmsLines: packs.map(\.line), inverterBuses: inverters.map(\.bus), stateDirectory: files.state,
+            bmsLines: lines.addresses, inverterBuses: inverters.map(\.address), stateDirectory: files.state,
             linkSocket: files.link, bridge: bridge)
         checkContradictions(in: configuration)
         return configuration
@@ -82,14 +85,48 @@ struct ConfigurationReader {
         if case .mapping(let mapping) = node, let pack = mapping["pack"] {
             read(pack, "\(path).pack", PackConfiguration.settings, into: &entry.pack)
         }
-        entry.pack.pollInterval = entry.port.pace.interval
         return entry
     }
 
     private mutating func readInverter(_ node: Node, _ path: String) -> InverterEntry {
         var entry = InverterEntry()
-        read(node, path, InverterEntry.settings, required: ["dialect", "port"], into: &entry)
+        read(node, path, InverterEntry.settings, required: ["port"], into: &entry)
+        finish(&entry, node, path)
         return entry
+    }
+
+    /// Dialect and port must belong together, and so must the keys that only some of them have.
+    private mutating func finish(_ entry: inout InverterEntry, _ node: Node, _ path: String) {
+        let keys = ["limit_step", "group", "answers_every_address", "negative_discharge_limit"]
+        guard case .rs485 = entry.address else {
+            if case .can(let dialect) = entry.language {
+                entry.port.dialect = dialect
+                refuse(["name"], path, unless: dialect.hasName, "has no meaning: dialect \(dialect.text) carries no name")
+                refuse(
+                    ["voltage_step"], path, unless: dialect.hasMeasuredVoltage,
+                    "has no meaning: dialect \(dialect.text) has no frame 0x356")
+            } else if entry.language != nil {
+                contradiction(
+                    "\(path).dialect", with: "\(path).port", "is spoken on RS485, but the port is a CAN bus", "rs485:/dev/ttyUSB1")
+            } else if problems.isEmpty {
+                problems.append(
+                    problem("\(path).dialect", node.mark, nil, "this key is missing, and so is profile", allowed: nil))
+            }
+            refuse(keys, path, unless: false, "has a meaning only on an RS485 port")
+            entry.port.rs485 = nil
+            return
+        }
+        if entry.language?.dialect != nil {
+            contradiction(
+                "\(path).dialect", with: "\(path).port", "is spoken on a CAN bus, but the port is RS485", "pylontech-rs485")
+        }
+        refuse(["period", "name", "voltage_step"], path, unless: false, "has no meaning on an RS485 port")
+        entry.port.rs485 = entry.port.rs485 ?? PylontechRS485Settings()
+    }
+
+    private mutating func refuse(_ keys: [String], _ path: String, unless isGood: Bool, _ message: String) {
+        if isGood { return }
+        for name in keys where places["\(path).\(name)"] != nil { contradiction("\(path).\(name)", with: nil, message, "") }
     }
 
     // MARK: Walking the file
@@ -223,6 +260,7 @@ extension ConfigurationReader {
         checkPorts(configuration)
         checkReserve(configuration.bridge.control)
         hint(about: configuration.bridge.control)
+        hintAboutCAN(configuration.bridge)
     }
 
     /// The control logic's own verdict on the complete configuration, in the words of the file.
@@ -263,7 +301,7 @@ extension ConfigurationReader {
         for index in 0..<configuration.bridge.bmsPorts.count
         where configuration.bridge.bmsPorts[index].pace.interval * 3 > hold {
             contradiction(
-                key("bms", index, "poll"), with: "safety.hold",
+                key("bms", entryOfBMSPort[index], "poll"), with: "safety.hold",
                 "is so slow that three missed answers are more than safety.hold (\(seconds(hold)))",
                 "at most \(seconds(hold / 3))")
         }
@@ -271,14 +309,22 @@ extension ConfigurationReader {
 
     private mutating func checkPorts(_ configuration: GatewayConfiguration) {
         var used: [String: String] = [:]
-        for (index, line) in configuration.bmsLines.enumerated() where !line.path.isEmpty {
-            claim(line.path, by: key("bms", index, "port"), in: &used)
+        var lastBus: CANAddress?
+        for (index, address) in configuration.bmsLines.enumerated() {
+            let owner = key("bms", entryOfBMSPort[index], "port")
+            switch address {
+            case .serial(let line): if !line.path.isEmpty { claim(line.path, by: owner, in: &used) }
+            // Several units on one bus are several ports.
+            case .can(let bus):
+                if bus != lastBus { claim(device(of: bus), by: owner, in: &used) }
+                lastBus = bus
+            }
         }
-        for (index, bus) in configuration.inverterBuses.enumerated() {
-            if case .slcan(let path, _, _) = bus {
-                claim(path, by: key("inverter", index, "port"), in: &used)
-            } else {
-                claim(bus.description, by: key("inverter", index, "port"), in: &used)
+        for (index, address) in configuration.inverterBuses.enumerated() {
+            let owner = key("inverter", index, "port")
+            switch address {
+            case .can(let bus): claim(device(of: bus), by: owner, in: &used)
+            case .rs485(let line): claim(line.path, by: owner, in: &used)
             }
         }
         var shares: Int32 = 0
@@ -290,6 +336,10 @@ extension ConfigurationReader {
                 key("inverter", configuration.bridge.inverterPorts.count - 1, "share"), with: nil,
                 "makes the shares of all inverters more than the bank has", "shares that add up to at most 100 %")
         }
+    }
+
+    private func device(of bus: CANAddress) -> String {
+        if case .slcan(let path, _, _) = bus { path } else { bus.description }
     }
 
     private mutating func claim(_ device: String, by key: String, in used: inout [String: String]) {
@@ -316,6 +366,20 @@ extension ConfigurationReader {
         }
     }
 
+    private mutating func hintAboutCAN(_ bridge: BridgeConfiguration) {
+        for index in 0..<bridge.bmsPorts.count where bridge.bmsPorts[index].bmsProtocol == .jkCAN {
+            let pack = bridge.control.packs[Int(bridge.bmsPorts[index].firstPack)]
+            for (name, limit, verb) in [
+                ("charge_over_current", pack.chargeOverCurrent, "charged"),
+                ("discharge_over_current", pack.dischargeOverCurrent, "discharged"),
+            ] where limit == nil {
+                hints.append(
+                    "\(key("bms", entryOfBMSPort[index], "pack")).\(name) is not set, and a BMS on CAN does not tell it: nothing will be \(verb)"
+                )
+            }
+        }
+    }
+
     /// `bms[2].poll`, or `inverter.share` where there is no list.
     private func key(_ section: String, _ index: Int, _ name: String) -> String {
         let plain = "\(section).\(name)"
@@ -328,6 +392,8 @@ extension ConfigurationReader {
         if problems.contains(where: { $0.key == key || $0.key == other }) { return }
         let place = places[key] ?? places[String(key.prefix(while: { $0 != "." && $0 != "[" }))]
         let subject = places[key].map { "\"\($0.text)\" " } ?? ""
-        problems.append(problem(key, place?.mark, places[key]?.text, subject + message, allowed: allowed))
+        problems.append(
+            problem(
+                key, place?.mark, places[key]?.text, subject + message, allowed: allowed.isEmpty ? nil : allowed))
     }
 }

@@ -63,8 +63,8 @@ struct DemoCommand: ParsableCommand {
         defer { try? FileManager.default.removeItem(atPath: folder) }
 
         let configuration = GatewayConfiguration(
-            bmsLines: cabinet.bmsPaths.map { SerialLineConfiguration(path: $0) },
-            inverterBuses: [.slcan(path: cabinet.canPath)], linkSocket: folder + "/link", bridge: plan.bridge)
+            bmsLines: cabinet.bmsPaths.map { .serial(SerialLineConfiguration(path: $0)) },
+            inverterBuses: [.can(.slcan(path: cabinet.canPath))], linkSocket: folder + "/link", bridge: plan.bridge)
         let control = try ControlProcess(starting: configuration)
         defer { end(control) }
         var show = DemoShow(plan: plan, isJSON: json)

@@ -74,7 +74,7 @@ private struct Supervisor {
         self.configuration = configuration
         self.loop = loop
         page = StatusText(
-            bmsDevices: configuration.bmsLines.map(\.path),
+            bmsDevices: configuration.bmsLines.map { "\($0)" },
             inverterDevices: configuration.inverterBuses.map { "\($0)" },
             usesColour: isatty(STDOUT_FILENO) == 1)
     }

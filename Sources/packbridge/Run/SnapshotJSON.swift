@@ -89,7 +89,7 @@ extension JSONText {
     private mutating func write(_ port: InverterPortPayload) {
         object { json in
             json.field("number", port.number)
-            json.field("dialect", stableName(port.dialect))
+            json.field("dialect", stableName(port.language))
             json.field("bus", stableName(port.state))
             json.field("sets", port.counters.sets)
             json.field("heartbeat_age_ms", port.heartbeatAge < 0 ? nil : port.heartbeatAge)

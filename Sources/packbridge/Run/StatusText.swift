@@ -100,7 +100,7 @@ struct StatusText {
     private func line(_ port: InverterPortPayload) -> String {
         let good = port.state == .active || port.state == .warning
         let heard = port.heartbeatAge < 0 ? "not heard yet" : "heard \(duration(port.heartbeatAge)) ago"
-        return "Inverter \(device(inverterDevices, port.number))  \(stableName(port.dialect)), bus "
+        return "Inverter \(device(inverterDevices, port.number))  \(stableName(port.language)), bus "
             + (good ? port.state.words : coloured(port.state.words, .red))
             + ", \(port.counters.sets) sets sent, inverter \(heard)"
     }

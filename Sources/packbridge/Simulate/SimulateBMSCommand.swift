@@ -4,13 +4,17 @@ import BridgeEngine
 import LinuxIO
 import Simulation
 
-/// `packbridge simulate bms`: a JK BMS with its pack on a pseudo-terminal.
+/// `packbridge simulate bms`: JK BMS with their packs on a pseudo-terminal.
 struct SimulateBMSCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bms",
-        abstract: "A JK BMS with its pack on a pseudo-terminal, speaking 4E57.",
+        abstract: "A JK BMS with its pack on a pseudo-terminal, or several on one line.",
         discussion: """
             Example: packbridge simulate bms --pty /tmp/bms --cells 16 --soc 60 --current 25 --fault unplug@60+30
+
+            Protocols: jk-4e57 (one unit), jk-modbus and jk-55aaeb90 (an RS485 bus; with address 0 among the units it has a master
+            that talks by itself), jk-can (behind an SLCAN adapter).
+            Example: packbridge simulate bms --pty /tmp/bus --protocol jk-modbus --address 1 --address 2
 
             A fault acts from the start, or from a second on (KIND@START), or for some seconds (KIND@START+LENGTH).
             Kinds: drop, late, corrupt, truncate, noise, duplicate, unplug, charge-fet-off, discharge-fet-off, lower-ovp,
@@ -21,6 +25,12 @@ struct SimulateBMSCommand: ParsableCommand {
 
     @Option(help: "Becomes a symbolic link to the pseudo-terminal.")
     var pty: String
+
+    @Option(name: .customLong("protocol"), help: "jk-4e57, jk-modbus, jk-55aaeb90 or jk-can.")
+    var protocolName = JKSpeech.gps.rawValue
+
+    @Option(name: .customLong("address"), help: "Address of a unit, 0 to 15; may be repeated. (default: 1)")
+    var addresses: [UInt8] = []
 
     @Option(help: "Cells in series, 1 to 32.")
     var cells = 16
@@ -66,17 +76,31 @@ struct SimulateBMSCommand: ParsableCommand {
         if !(-40...80).contains(temperature) { throw ValidationError("--temperature must be -40 to 80 °C.") }
         if !(1...1000).contains(speed) { throw ValidationError("--speed must be 1 to 1000.") }
         _ = try cellChemistry(named: chemistry)
+        guard let speech = JKSpeech(rawValue: protocolName) else {
+            throw ValidationError(
+                "There is no protocol '\(protocolName)'. Known: \(JKSpeech.allCases.map(\.rawValue).joined(separator: ", ")).")
+        }
+        if addresses.contains(where: { $0 > 15 }) { throw ValidationError("--address must be 0 to 15.") }
+        if Set(addresses).count != addresses.count { throw ValidationError("Each --address may be given once.") }
+        if speech == .gps && !addresses.isEmpty { throw ValidationError("jk-4e57 has one unit without an address.") }
     }
 
     func run() throws {
         var design = PackDesign(chemistry: try cellChemistry(named: chemistry))
         (design.cells, design.capacity, design.soc, design.temperature) = (cells, capacity, soc / 100, temperature)
         (design.settings.chargeOverCurrent, design.settings.dischargeOverCurrent) = (overCurrent, overCurrent)
-        var pack = SimulatedPack(design, seed: seed)
-        var line = PackLine(terminal: try NamedTerminal(link: pty), design: design, seed: seed)
+        let units = addresses.isEmpty ? [1] : addresses
+        var packs = units.indices.map { SimulatedPack(design, seed: seed + UInt64($0)) }
+        var line = JKLine(
+            JKSpeech(rawValue: protocolName)!, addresses: units, terminal: try NamedTerminal(link: pty), design: design,
+            seed: seed)
         let loop = try eventLoop()
         loop.watch(line.terminal.terminal.descriptor, token: 0)
-        if !json { print("A JK BMS answers on \(pty) (\(line.terminal.terminal.path)); end with Ctrl-C.") }
+        if !json {
+            print(
+                "\(units.count == 1 ? "A JK BMS answers" : "\(units.count) JK BMS answer") on \(pty) (\(line.terminal.terminal.path)); end with Ctrl-C."
+            )
+        }
 
         let began = Instant.now
         var nextStep = began + 1000
@@ -90,26 +114,32 @@ struct SimulateBMSCommand: ParsableCommand {
             settings.chargeAllowed = !active.contains(.chargeSwitchOff)
             settings.dischargeAllowed = !active.contains(.dischargeSwitchOff)
             if active.contains(.lowerOverVoltage) { settings.cellOverVoltage -= 40 }
-            pack.settings = settings
-            if active.contains(.bmsReset) != hasReset {
-                hasReset.toggle()
-                if hasReset { pack.restartBMS() }
+            let resets = active.contains(.bmsReset) && !hasReset
+            hasReset = active.contains(.bmsReset)
+            for index in packs.indices {
+                packs[index].settings = settings
+                if resets { packs[index].restartBMS() }
             }
-            line.serve(&pack, faults: active, at: now)
+            line.serve(&packs, faults: active, at: now)
             while nextStep <= now {
                 nextStep = nextStep + 1000
-                // An open switch interrupts the current, as in the real pack.
-                let blocked = current > 0 ? !pack.chargeSwitch : !pack.dischargeSwitch
-                for _ in 0..<Int(speed) { pack.step(current: blocked ? 0 : current, seconds: 1, ambient: temperature) }
-                if json { report(pack, line, active) }
+                for index in packs.indices { advance(&packs[index]) }
+                if json { for (index, pack) in packs.enumerated() { report(pack, units[index], line, active) } }
             }
             loop.wait(until: min(nextStep, line.next ?? nextStep)) { _ in }
         }
     }
 
-    private func report(_ pack: SimulatedPack, _ line: PackLine, _ faults: Set<FaultKind>) {
+    /// An open switch interrupts the current, as in the real pack.
+    private func advance(_ pack: inout SimulatedPack) {
+        let isBlocked = current > 0 ? !pack.chargeSwitch : !pack.dischargeSwitch
+        for _ in 0..<Int(speed) { pack.step(current: isBlocked ? 0 : current, seconds: 1, ambient: temperature) }
+    }
+
+    private func report(_ pack: SimulatedPack, _ address: UInt8, _ line: JKLine, _ faults: Set<FaultKind>) {
         var text = JSONText()
         text.object { o in
+            o.field("address", Int(address))
             o.field("soc_pct", fixed: Int64(pack.countedSoC * 1000), decimals: 1)
             o.field("pack_mV", Int(pack.voltage * 1000))
             o.field("current_mA", Int(pack.current * 1000))

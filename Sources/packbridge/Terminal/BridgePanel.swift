@@ -157,7 +157,7 @@ struct BridgePanel {
         var line = Line("BUS", .title)
         line.tab(8)
         let good = port.state == .active || port.state == .warning
-        line.add("\(stableName(port.dialect)) ", .plain)
+        line.add("\(stableName(port.language)) ", .plain)
         line.add(port.state.words, good ? .good : .bad)
         line.add(", \(port.counters.sent) frames sent, ")
         let heard = port.heartbeatAge >= 0
@@ -171,7 +171,7 @@ struct BridgePanel {
 
     /// The limits frame as bytes, for those who know the bus.
     private func limitsFrame(_ port: InverterPortPayload) -> String? {
-        for i in 0..<port.frames.count where port.dialect.carriesLimits(port.frames[i]) {
+        for i in 0..<port.frames.count where port.language.dialect?.carriesLimits(port.frames[i]) == true {
             let frame = port.frames[i]
             let bytes = (0..<Int(frame.length)).map { i in
                 let text = String(frame[i], radix: 16, uppercase: true)
