@@ -22,12 +22,15 @@ let gateway: [Target] = [
 let host: [Target] = [
     .target(name: "Simulation", dependencies: ["BridgeEngine"]),
     .executableTarget(name: "packbridge-control", dependencies: ["LinuxIO"]),
+    // The profiles of inverters, inside the binary: Sources/packbridge/Profiles by way of `#embed`.
+    .target(name: "ProfileFiles"),
     .executableTarget(
         name: "packbridge",
         dependencies: [
-            "CLinux", "LinuxIO", "Simulation", "LinkClient", "Yams",
+            "CLinux", "LinuxIO", "Simulation", "LinkClient", "ProfileFiles", "Yams",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        ]),
+        ],
+        exclude: ["Profiles"]),
 ]
 
 let bench: [Target] = [

@@ -7,7 +7,7 @@ struct PackBridge: ParsableCommand {
         commandName: "packbridge", abstract: "Connects a JK BMS to an inverter that accepts only branded batteries.",
         subcommands: [
             RunCommand.self, ControlCommand.self, StatusCommand.self, CheckCommand.self, DecodeCommand.self,
-            MonitorCommand.self, ExplainCommand.self, DemoCommand.self, SimulateCommand.self,
+            MonitorCommand.self, ExplainCommand.self, DemoCommand.self, SimulateCommand.self, InvertersCommand.self,
         ])
 
     /// Exit codes: 0 good, 1 something rejected or failed, 2 usage, 78 configuration refused. ArgumentParser's own code for a

@@ -21,6 +21,8 @@ struct InverterEntry {
     var address = InverterAddress.can(.virtual(name: "none"))
     /// Nil until the file or the profile has said it.
     var language: InverterLanguage?
+    var profileName: String?
+    var profile: InverterProfile? { profileName.flatMap(InverterProfile.named) }
     var port = InverterPortConfiguration()
 }
 
@@ -153,6 +155,19 @@ extension PackConfiguration {
 extension InverterEntry {
     static var settings: [Setting<InverterEntry>] {
         [
+            // First, because the other keys change what it says.
+            .text(
+                "profile", allowed: "a name that `packbridge inverters` lists",
+                "the inverter by its name: dialect, period and behaviour follow from it"
+            ) { text, entry throws(Quantity.Refusal) in
+                guard let profile = InverterProfile.named(text) else {
+                    let suggestion = closest(to: text, among: InverterProfile.all.map(\.name))
+                    throw Quantity.Refusal(
+                        reason: "is no known inverter" + (suggestion.map { "; did you mean \"\($0)\"?" } ?? ""))
+                }
+                entry = profile.inverter
+                entry.profileName = text
+            },
             .choice(
                 "dialect",
                 [

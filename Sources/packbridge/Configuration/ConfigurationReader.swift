@@ -13,7 +13,9 @@ import Yams
 struct ConfigurationReader {
     /// What the owner should know although the file is good.
     private(set) var hints: [String] = []
-    private var problems: [ConfigurationFileProblem] = []
+    private(set) var problems: [ConfigurationFileProblem] = []
+    /// The profiles of the inverters, nil for one that has none.
+    private var profiles: [InverterProfile?] = []
     /// The entry of `bms` that each of the engine's BMS ports comes from.
     private var entryOfBMSPort: [Int] = []
     /// Where each key stands, and its text, for problems that concern several keys.
@@ -44,6 +46,13 @@ struct ConfigurationReader {
         }
         var control = ControlConfiguration(chemistry: kind.chemistry)
         control.cellsInSeries = Int32(kind.cells)
+        let inverters =
+            require("inverter", in: nodes).map {
+                readList($0, "inverter", atMost: 2) { $0.readInverter($1, $2) }
+            } ?? []
+        // What the file says about the inverters' behaviour overrides their profiles.
+        profiles = inverters.map(\.profile)
+        control.inverter = InverterTraits(of: inverters.map { $0.profile?.traits ?? InverterTraits() })
         for section in ControlSection.allCases {
             guard let node = nodes[section.rawValue] else { continue }
             read(node, section.rawValue, section.settings, into: &control)
@@ -54,10 +63,6 @@ struct ConfigurationReader {
             rebulk: places["charge.rebulk"] == nil ? nil : control.rebulk)
 
         let entries = require("bms", in: nodes).map { readList($0, "bms", atMost: 16) { $0.readBMS($1, $2) } } ?? []
-        let inverters =
-            require("inverter", in: nodes).map {
-                readList($0, "inverter", atMost: 2) { $0.readInverter($1, $2) }
-            } ?? []
         var files = FileEntry()
         if let node = nodes["files"] { read(node, "files", FileEntry.settings, into: &files) }
 
@@ -90,9 +95,34 @@ struct ConfigurationReader {
 
     private mutating func readInverter(_ node: Node, _ path: String) -> InverterEntry {
         var entry = InverterEntry()
+        if let name = node.scalar?.string {
+            readProfile(name, node, path, into: &entry)
+            return entry
+        }
         read(node, path, InverterEntry.settings, required: ["port"], into: &entry)
         finish(&entry, node, path)
         return entry
+    }
+
+    /// `inverter: growatt-spf5000es`, at the CAN interface that every computer calls the first.
+    private mutating func readProfile(_ name: String, _ node: Node, _ path: String, into entry: inout InverterEntry) {
+        guard let setting = InverterEntry.settings.first(where: { $0.name == "profile" }) else { return }
+        do throws(Quantity.Refusal) {
+            try setting.read(name, &entry)
+        } catch {
+            problems.append(
+                problem(path, node.mark, name, "\"\(name)\" \(error.reason)", allowed: setting.allowed(entry)))
+            return
+        }
+        if entry.language == .pylontechRS485 {
+            problems.append(
+                problem(
+                    path, node.mark, name, "\"\(name)\" speaks RS485, so it needs a port",
+                    allowed: "{profile: \(name), port: \"rs485:/dev/ttyUSB1\"}"))
+            return
+        }
+        entry.address = .can(.socketCAN(interface: "can0"))
+        finish(&entry, node, path)
     }
 
     /// Dialect and port must belong together, and so must the keys that only some of them have.
@@ -131,7 +161,7 @@ struct ConfigurationReader {
 
     // MARK: Walking the file
 
-    private mutating func root(of yaml: String) -> Node? {
+    mutating func root(of yaml: String) -> Node? {
         do {
             guard let node = try Yams.compose(yaml: yaml) else {
                 problems.append(problem("", nil, nil, "the file is empty", allowed: nil))
@@ -207,7 +237,7 @@ struct ConfigurationReader {
         return sequence.enumerated().map { read(&self, $0.element, "\(path)[\($0.offset + 1)]") }
     }
 
-    private mutating func read<Target>(
+    mutating func read<Target>(
         _ node: Node, _ path: String, _ settings: [Setting<Target>], required: [String] = [],
         subsections: [String] = [],
         into target: inout Target
@@ -242,6 +272,10 @@ struct ConfigurationReader {
         }
     }
 
+    mutating func report(_ key: String, _ mark: Mark?, _ message: String) {
+        problems.append(problem(key, mark, nil, message, allowed: nil))
+    }
+
     private func problem(
         _ key: String, _ mark: Mark?, _ value: String?, _ message: String, allowed: String?
     ) -> ConfigurationFileProblem {
@@ -261,6 +295,7 @@ extension ConfigurationReader {
         checkReserve(configuration.bridge.control)
         hint(about: configuration.bridge.control)
         hintAboutCAN(configuration.bridge)
+        for (index, profile) in profiles.enumerated() { hint(about: profile, index) }
     }
 
     /// The control logic's own verdict on the complete configuration, in the words of the file.
@@ -364,6 +399,16 @@ extension ConfigurationReader {
         where current == 0 {
             hints.append("limits.\(key) is 0 A, the factory setting: nothing will be \(verb) until you set it")
         }
+    }
+
+    private mutating func hint(about profile: InverterProfile?, _ index: Int) {
+        guard let profile else { return }
+        let owner = profiles.count == 1 ? "inverter" : "inverter[\(index + 1)]"
+        hints.append(
+            profile.menu == "not known"
+                ? "\(owner): which setting the inverter itself needs is not known; choose the one for Pylontech"
+                : "\(owner): set the inverter itself to \(profile.menu)")
+        if !profile.note.isEmpty { hints.append("\(owner): \(profile.note)") }
     }
 
     private mutating func hintAboutCAN(_ bridge: BridgeConfiguration) {
