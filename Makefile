@@ -33,6 +33,7 @@ test: ## unit, golden, capture and property tests, then those against the Python
 	$(PYTHON) Tests/peers/end_to_end.py .build/debug
 	$(PYTHON) Tests/peers/modbus.py .build/debug
 	$(PYTHON) Tests/peers/dialects_cantools.py .build/debug/packbridge --seed $$RANDOM
+	$(PYTHON) Tests/peers/tools.py .build/debug
 
 .PHONY: embedded-check
 embedded-check: ## the core builds for riscv32 in Embedded Swift and links without an allocator

@@ -18,6 +18,12 @@ int clinux_epoll_watch(int epoll, int fd, uint64_t token, int writable_too)
     return errno == EEXIST ? epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event) : -1;
 }
 
+int clinux_epoll_watch_timer(int epoll, int timer, uint64_t token)
+{
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u64 = token };
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, timer, &event);
+}
+
 int clinux_epoll_forget(int epoll, int fd) { return epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL); }
 
 int clinux_epoll_wait(int epoll, struct clinux_ready *ready, int capacity)

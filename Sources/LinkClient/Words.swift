@@ -181,7 +181,7 @@ extension Alarms {
         (.chargeSwitchFault, "charge_switch_fault", "charge switch faulty"),
         (.dischargeSwitchFault, "discharge_switch_fault", "discharge switch faulty"),
         (.temperatureSensor, "temperature_sensor", "a temperature sensor is missing"),
-        (.communication, "communication", "the BMS is lost"),
+        (.communication, "communication", "no usable data from a pack"),
         (.other, "other", "another alarm of the BMS"),
     ]
 

@@ -40,7 +40,9 @@ public final class EventLoop {
         if epoll < 0 || timer < 0 || (handlesSignals && signals < 0) {
             throw PortFailure("event loop", .system(call: "epoll, timerfd or signalfd", code: errno))
         }
-        watch(timer, token: Self.timerToken)
+        // Every expiry is reported once and setting the timer anew clears it, so that nobody has to read it.
+        let result = clinux_epoll_watch_timer(epoll, timer, Self.timerToken)
+        precondition(result == 0, "a descriptor of our own cannot be watched")
         if handlesSignals { watch(signals, token: Self.signalToken) }
     }
 
@@ -65,9 +67,7 @@ public final class EventLoop {
         for index in 0..<max(0, Int(count)) {
             let event = ready[index]
             switch event.token {
-            case Self.timerToken:
-                clinux_drain(timer)
-                armed = nil
+            case Self.timerToken: armed = nil
             case Self.signalToken:
                 clinux_drain(signals)
                 stopRequested = true

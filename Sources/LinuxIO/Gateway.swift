@@ -137,6 +137,8 @@ public final class Gateway {
             case .bms: engine.received(bytes.span, onBMSPort: line.enginePort, at: ports.now, ports: &ports)
             case .inverter: engine.received(bytes.span, onInverterPort: line.enginePort, at: ports.now, ports: &ports)
             }
+            // A read that does not fill the buffer has emptied the line, or epoll reports the rest.
+            if count < buffer.count { return }
         }
     }
 

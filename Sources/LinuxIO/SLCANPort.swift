@@ -156,8 +156,9 @@ public final class SLCANPort: CANPort {
         // Bounded, so that an adapter that floods does not stop everything else.
         for _ in 0..<4 {
             let count = serial.receive(into: buffer)
-            if count == 0 { break }
             for index in 0..<count { take(buffer[index], at: now, body) }
+            // A read that does not fill the buffer has emptied the line, or epoll reports the rest.
+            if count < buffer.count { break }
         }
         if !serial.isOpen { lost() }
     }

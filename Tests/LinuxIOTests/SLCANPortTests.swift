@@ -1,5 +1,6 @@
 import Battery
 import BridgeEngine
+import Glibc
 import InverterDialects
 import LinuxIO
 import Testing
@@ -199,6 +200,30 @@ private final class SLCANBench {
         #expect(complete)
         #expect(text == String(repeating: line, count: queued))
         #expect(!bench.port.wantsToWrite)
+    }
+
+    @Test func `a frame of which no byte went out is taken back and never goes out late`() throws {
+        let bench = try SLCANBench()
+        try bench.open()
+        // Somebody else fills the line to its last byte.
+        let other = open(bench.adapter.path, O_WRONLY | O_NONBLOCK | O_NOCTTY)
+        defer { close(other) }
+        while write(other, "x", 1) == 1 {}
+        let result = bench.port.transmit(CANFrame(0x351, [0xAA]), at: bench.now)
+        #expect(result == .busy)
+        #expect(!bench.port.wantsToWrite)
+        var text = ""
+        let later = eventually {
+            text += bench.adapter.everything(for: 1)
+            return bench.port.transmit(CANFrame(0x355, [0xBB]), at: bench.now) == .queued
+        }
+        #expect(later)
+        let came = eventually {
+            text += bench.adapter.everything(for: 1)
+            return text.hasSuffix("t3551BB\r")
+        }
+        #expect(came)
+        #expect(text.trimmingPrefix(while: { $0 == "x" }) == "t3551BB\r")
     }
 
     @Test func `state lines and status answers tell the state of the bus`() throws {

@@ -8,6 +8,7 @@ JK-BMS written in Python answers. The last line counts the checks: `N passed, N 
 """
 
 import fcntl
+import json
 import os
 import pathlib
 import socket
@@ -160,6 +161,8 @@ def virtual_bus(binaries):
     """Frames, link down, unplug and bus-off on vcan0."""
     listener = Listener("vcan0")
     candump = subprocess.Popen(["candump", "-L", "vcan0"], stdout=subprocess.PIPE, text=True)
+    monitor = subprocess.Popen(
+        [binaries / "packbridge", "monitor", "socketcan:vcan0", "--json"], stdout=subprocess.PIPE, text=True)
     bridge = Bridge(binaries, "vcan0")
     check("the first complete set", listener.hears_set(10), listener.ids())
     began = time.monotonic()
@@ -174,6 +177,13 @@ def virtual_bus(binaries):
     state = [m for _, m in listener.frames if m.arbitration_id == 0x355][-1]
     decoded = Listener.database.decode_message(0x355, state.data, decode_choices=False)
     check("cantools reads the state of charge of the BMS", decoded["SOC"] == 63, decoded)
+    monitor.terminate()
+    watched = [json.loads(line) for line in monitor.communicate()[0].splitlines()]
+    check("packbridge monitor ends with 0", monitor.returncode == 0, monitor.returncode)
+    check("packbridge monitor sees the same identifiers", {f["id"] for f in watched} == {f"0x{i:03X}" for i in listener.ids()},
+          watched[:3])
+    check("packbridge monitor decodes what cantools decodes",
+          [f["signals"]["SOC"] for f in watched if f["id"] == "0x355"][-1:] == [decoded["SOC"]], watched[-3:])
 
     ip("link set vcan0 down")
     time.sleep(2)

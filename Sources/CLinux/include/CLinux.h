@@ -36,6 +36,8 @@ struct clinux_ready {
 int clinux_epoll_open(void);
 /// Watches `fd`, or changes how it is watched.
 int clinux_epoll_watch(int epoll, int fd, uint64_t token, int writable_too);
+/// Watches a timer edge-triggered: every expiry is reported once, and the timer need not be read.
+int clinux_epoll_watch_timer(int epoll, int timer, uint64_t token);
 int clinux_epoll_forget(int epoll, int fd);
 /// Waits for at most `capacity` events. A signal that interrupts gives 0.
 int clinux_epoll_wait(int epoll, struct clinux_ready *ready, int capacity);

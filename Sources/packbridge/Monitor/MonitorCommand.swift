@@ -46,7 +46,7 @@ struct MonitorCommand: ParsableCommand {
             do { port = try PortSource(address) } catch let failure as PortFailure { throw Failure("\(failure)") }
             try show(&port)
         } else {
-            var text = source == "-" ? TextSource(standardInput: ()) : try TextSource(file: source)
+            var text = source == "-" ? TextSource(standardInput: ()) : try TextSource(file: file)
             try show(&text)
             if text.rejected > 0 {
                 throw Failure("\(text.rejected) lines of \(text.title) are no frames of a candump log")
@@ -54,9 +54,12 @@ struct MonitorCommand: ParsableCommand {
         }
     }
 
+    /// A log may be written as in the configuration; here it is read to its end, once.
+    private var file: String { source.hasPrefix("candump:") ? String(source.dropFirst(8)) : source }
+
     /// Nil for a file. A colon alone does not make an address: logs may have one in their name.
     private func busAddress() throws -> CANAddress? {
-        if source == "-" || access(source, F_OK) == 0 || !source.contains(":") { return nil }
+        if source == "-" || access(file, F_OK) == 0 || !file.contains(":") { return nil }
         do throws(CANAddressError) { return try CANAddress(source) } catch { throw ValidationError("\(error)") }
     }
 

@@ -44,10 +44,10 @@ struct SimulateBMSCommand: ParsableCommand {
     @Option(help: "State of charge at the start, percent.")
     var soc = 60.0
 
-    @Option(help: "Amperes through the pack, positive while charging.")
+    @Option(parsing: .unconditional, help: "Amperes through the pack, positive while charging.")
     var current = 0.0
 
-    @Option(help: "Degrees Celsius of cells and room.")
+    @Option(parsing: .unconditional, help: "Degrees Celsius of cells and room.")
     var temperature = 22.0
 
     @Option(help: "Charge and discharge over-current limits stored in the BMS, A.")

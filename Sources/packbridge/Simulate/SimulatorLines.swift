@@ -8,13 +8,13 @@ import Simulation
 /// A pseudo-terminal that is reachable under a name of the user's choice for as long as the simulator runs.
 final class NamedTerminal {
     let terminal: PseudoTerminal
-    private let link: String?
+    /// The name that was made here, to be removed at the end: nothing else is.
+    private var link: String?
     private var backlog: [UInt8] = []
 
     /// - Parameter link: becomes a symbolic link to the terminal; an old link of that name is replaced, anything else is refused.
     init(link: String? = nil) throws {
         do { terminal = try PseudoTerminal() } catch { throw Failure("\(error)") }
-        self.link = link
         guard let link else { return }
         if let kind = FileKind(of: link) {
             guard kind == .link else { throw Failure("\(link) exists and is no symbolic link; choose another name") }
@@ -23,6 +23,7 @@ final class NamedTerminal {
         guard symlink(terminal.path, link) == 0 else {
             throw Failure("\(link): cannot be created: \(String(cString: strerror(errno)))")
         }
+        self.link = link
     }
 
     deinit {
