@@ -5,13 +5,14 @@ import Foundation
 typealias Explainable = (name: String, make: @Sendable (DecodeOptions) -> any FrameExplainer)
 
 /// The protocols that `packbridge decode` knows. The names are an interface that scripts rely on.
-let explainers = bmsExplainers + dialectExplainers
+let explainers = serialExplainers + dialectExplainers
 
-private let bmsExplainers: [Explainable] = [
+private let serialExplainers: [Explainable] = [
     ("jk-4e57", { JK4E57Explainer(options: $0) }),
     ("jk-55aaeb90", { JK55AAExplainer(options: $0) }),
     ("jk-modbus", { JKModbusExplainer(options: $0) }),
     ("jk-can", { JKCANExplainer(options: $0) }),
+    ("pylontech-rs485", { PylontechRS485Explainer(options: $0) }),
 ]
 
 /// `packbridge decode`: explains frames from a hexadecimal argument, a file or standard input.
