@@ -6,8 +6,9 @@ struct PackBridge: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "packbridge", abstract: "Connects a JK BMS to an inverter that accepts only branded batteries.",
         subcommands: [
-            RunCommand.self, ControlCommand.self, StatusCommand.self, CheckCommand.self, DecodeCommand.self,
-            MonitorCommand.self, ExplainCommand.self, DemoCommand.self, SimulateCommand.self, InvertersCommand.self,
+            RunCommand.self, ControlCommand.self, ServeCommand.self, StatusCommand.self, CheckCommand.self,
+            PasswordCommand.self, TokenCommand.self, DecodeCommand.self, MonitorCommand.self, ExplainCommand.self,
+            DemoCommand.self, SimulateCommand.self, InvertersCommand.self,
         ])
 
     /// Exit codes: 0 good, 1 something rejected or failed, 2 usage, 78 configuration refused. ArgumentParser's own code for a

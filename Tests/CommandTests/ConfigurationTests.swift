@@ -36,7 +36,8 @@ private func good(with lines: String) -> String { good + "\n" + lines }
 
 @Suite struct ConfigurationTests {
     @Test func `a short file gives the presets of the chemistry and the limits as written`() throws {
-        let (configuration, hints) = try ConfigurationReader.read(good)
+        let file = try ConfigurationReader.read(good)
+        let configuration = file.configuration
         let control = configuration.bridge.control
         #expect(control.userCharge == 140_000)
         #expect(control.userDischarge == 150_000)
@@ -46,15 +47,15 @@ private func good(with lines: String) -> String { good + "\n" + lines }
         #expect(configuration.inverterBuses == [.can(.socketCAN(interface: "can0"))])
         #expect(configuration.bridge.inverterPorts[0].dialect == .growatt)
         #expect(configuration.bridge.bmsPorts[0].addresses.count == 1)
-        #expect(hints.isEmpty)
+        #expect(file.hints.isEmpty)
     }
 
     @Test func `without limits nothing may flow and the owner is told`() throws {
-        let (configuration, hints) = try ConfigurationReader.read(
+        let file = try ConfigurationReader.read(
             good.replacing("limits:\n  charge: 140 A\n  discharge: 150", with: ""))
-        #expect(configuration.bridge.control.userCharge == 0)
-        #expect(configuration.bridge.control.userDischarge == 0)
-        #expect(hints.count == 2)
+        #expect(file.configuration.bridge.control.userCharge == 0)
+        #expect(file.configuration.bridge.control.userDischarge == 0)
+        #expect(file.hints.count == 2)
     }
 
     @Test(arguments: [
@@ -173,12 +174,36 @@ private func good(with lines: String) -> String { good + "\n" + lines }
         #expect(control == defaults)
     }
 
+    @Test func `the example shows the defaults of what people see, also where it is commented out`() throws {
+        let text = try example
+        var expected = ServeSettings()
+        expected.history.stateFolder = "/var/lib/packbridge"
+        #expect(try ConfigurationReader.read(text).serve == expected)
+
+        // A section that is commented out has its `#` directly before the key or its indentation.
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            line.hasPrefix("# ") && !line.hasPrefix("#  ") || !line.hasPrefix("#") ? line : line.dropFirst()
+        }
+        let serve = try ConfigurationReader.read(lines.joined(separator: "\n")).serve
+        var mqtt = MQTTEntry()
+        mqtt.host = "192.168.1.10"
+        (mqtt.user, mqtt.passwordFile) = ("packbridge", "/etc/packbridge/mqtt-password")
+        mqtt.authority = "/etc/packbridge/broker-ca.pem"
+        (mqtt.clientCertificate, mqtt.clientKey) = ("/etc/packbridge/mqtt.pem", "/etc/packbridge/mqtt-key.pem")
+        #expect(serve.mqtt == mqtt)
+        let hook = WebhookEntry(url: "https://example.org/hook", tokenFile: "/etc/packbridge/hook-token")
+        #expect(serve.webhooks == [hook])
+    }
+
     @Test func `the example explains every key`() throws {
         let text = try example
         var names =
             BatteryKind.settings.map(\.name) + BMSEntry.settings.map(\.name) + PackConfiguration.settings.map(\.name)
         names += InverterEntry.settings.map(\.name) + FileEntry.settings.map(\.name)
         for section in ControlSection.allCases { names += [section.rawValue] + section.settings.map(\.name) }
+        names += ConfigurationReader.serveSections + ["packs", "host_names", "tokens"]
+        names += SiteEntry.settings.map(\.name) + WebEntry.settings.map(\.name) + TokenEntry.settings.map(\.name)
+        names += HistoryEntry.settings.map(\.name) + MQTTEntry.settings.map(\.name) + WebhookEntry.settings.map(\.name)
         for name in names { #expect(text.contains("\(name):"), "\(name) is not in packbridge.example.yaml") }
     }
 }

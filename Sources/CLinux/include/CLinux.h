@@ -57,6 +57,16 @@ int clinux_signals_open(void);
 int clinux_event_open(void);
 void clinux_event_raise(int fd);
 
+// ---- Child processes (process.c)
+
+/// Where a child finds what it is to read first.
+#define CLINUX_CHILD_INPUT 3
+
+/// Starts a program in a process group of its own; it gets SIGTERM when the calling thread ends. It inherits three descriptors:
+/// `input` as CLINUX_CHILD_INPUT, `output` as its standard output and error. Signals are as they are by default. Returns its id; a
+/// program that cannot be started says why on `output` and ends with 127.
+int clinux_spawn(const char *path, char *const arguments[], char *const environment[], int input, int output);
+
 // ---- SocketCAN (can.c)
 
 /// Opens a raw CAN socket on an interface: error frames too, own frames not, non-blocking.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Glibc
 import LinuxIO
 
 /// `packbridge check`: judges a configuration file.
@@ -23,8 +24,8 @@ struct CheckCommand: ParsableCommand {
 
     func run() throws {
         do {
-            let (_, hints) = try ConfigurationReader.read(try configurationText(at: file))
-            report(problems: [], hints: hints)
+            let read = try ConfigurationReader.read(try configurationText(at: file))
+            report(problems: [], hints: read.hints + read.serve.missingFiles())
         } catch let refused as ConfigurationRefused {
             report(problems: refused.problems, hints: [])
             throw ExitCode(configurationRefused)
@@ -67,9 +68,9 @@ func configurationText(at path: String) throws -> String {
 }
 
 /// The configuration for a command that runs with it. A refused file ends the process with 78.
-func loadConfiguration(at path: String) throws -> GatewayConfiguration {
+func loadConfiguration(at path: String) throws -> BridgeFile {
     do {
-        return try ConfigurationReader.read(try configurationText(at: path)).configuration
+        return try ConfigurationReader.read(try configurationText(at: path))
     } catch let refused as ConfigurationRefused {
         printProblems(refused.problems, file: path)
         throw ExitCode(configurationRefused)
@@ -81,9 +82,10 @@ private func printProblems(_ problems: [ConfigurationFileProblem], file: String)
     printError("\(file): refused, \(problems.count) \(problems.count == 1 ? "problem" : "problems")")
 }
 
-/// A message for a person on standard error.
+/// A message for a person on standard error. That nobody can read it ends nothing.
 func printError(_ message: String) {
-    FileHandle.standardError.write(Data((message + "\n").utf8))
+    let line = Array((message + "\n").utf8)
+    _ = write(STDERR_FILENO, line, line.count)
 }
 
 /// Something failed that a person can do something about: exit code 1 with this message.

@@ -39,11 +39,12 @@ struct ConfigurationRefused: Error {
     let problems: [ConfigurationFileProblem]
 }
 
-/// The closest of `known` to a mistyped word; nil when nothing is close.
+/// The closest of `known` to a mistyped word; nil when nothing is close. A word that is cut short is close: `password` for
+/// `password_file`.
 func closest(to word: String, among known: [String]) -> String? {
     let ranked = known.map { (name: $0, distance: editDistance(word.lowercased(), $0.lowercased())) }
     guard let best = ranked.min(by: { $0.distance < $1.distance }), best.distance <= max(1, word.count / 3) else {
-        return nil
+        return known.first { $0.hasPrefix(word.lowercased() + "_") }
     }
     return best.name
 }

@@ -277,11 +277,7 @@ private func serialLine(_ text: Substring, baud: UInt32) throws(Quantity.Refusal
 extension FileEntry {
     static var settings: [Setting<FileEntry>] {
         func path(_ text: String) throws(Quantity.Refusal) -> String? {
-            if text == "none" { return nil }
-            guard text.hasPrefix("/") else {
-                throw Quantity.Refusal(reason: "is no path from the root of the file system")
-            }
-            return text
+            text == "none" ? nil : try rootedPath(text)
         }
         return [
             .text("state", allowed: "a folder, or none", "folder of the record that survives a restart") {

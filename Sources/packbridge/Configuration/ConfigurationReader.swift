@@ -6,38 +6,47 @@ import InverterDialects
 import LinuxIO
 import Yams
 
+/// What a configuration file says.
+struct BridgeFile {
+    /// For the control process.
+    var configuration: GatewayConfiguration
+    /// For the process that people see.
+    var serve: ServeSettings
+    /// What the owner should know although the file is good.
+    var hints: [String]
+}
+
 /// Reads a configuration file into what the control process needs, or says everything that is wrong with it.
 ///
 /// Nothing is guessed: an unknown key, a wrong unit, a value out of range or a contradiction refuses the file as a whole
 /// (charge-control.md §2).
 struct ConfigurationReader {
-    /// What the owner should know although the file is good.
-    private(set) var hints: [String] = []
-    private(set) var problems: [ConfigurationFileProblem] = []
+    private var hints: [String] = []
+    var problems: [ConfigurationFileProblem] = []
     /// The profiles of the inverters, nil for one that has none.
     private var profiles: [InverterProfile?] = []
     /// The entry of `bms` that each of the engine's BMS ports comes from.
     private var entryOfBMSPort: [Int] = []
     /// Where each key stands, and its text, for problems that concern several keys.
-    private var places: [String: (mark: Mark?, text: String)] = [:]
+    var places: [String: (mark: Mark?, text: String)] = [:]
 
     /// - Throws: all problems at once, in the order of the file.
-    static func read(_ yaml: String) throws(ConfigurationRefused) -> (
-        configuration: GatewayConfiguration, hints: [String]
-    ) {
+    static func read(_ yaml: String) throws(ConfigurationRefused) -> BridgeFile {
         var reader = ConfigurationReader()
-        let configuration = reader.configuration(from: yaml)
-        guard let configuration, reader.problems.isEmpty else {
+        let file = reader.file(from: yaml)
+        guard var file, reader.problems.isEmpty else {
             throw ConfigurationRefused(
                 problems: reader.problems.enumerated()
                     .sorted { ($0.element.line, $0.offset) < ($1.element.line, $1.offset) }.map(\.element))
         }
-        return (configuration, reader.hints)
+        file.hints = reader.hints
+        return file
     }
 
-    private mutating func configuration(from yaml: String) -> GatewayConfiguration? {
+    private mutating func file(from yaml: String) -> BridgeFile? {
         guard let root = root(of: yaml) else { return nil }
-        let sections = ["battery", "bms", "inverter", "files"] + ControlSection.allCases.map(\.rawValue)
+        let sections =
+            ["battery", "bms", "inverter", "files"] + ControlSection.allCases.map(\.rawValue) + Self.serveSections
         let nodes = children(of: root, path: "", known: sections)
 
         var kind = BatteryKind()
@@ -79,7 +88,8 @@ struct ConfigurationReader {
             bmsLines: lines.addresses, inverterBuses: inverters.map(\.address), stateDirectory: files.state,
             linkSocket: files.link, bridge: bridge)
         checkContradictions(in: configuration)
-        return configuration
+        let serve = readServe(nodes, packs: lines.packs.count, stateFolder: files.state)
+        return BridgeFile(configuration: configuration, serve: serve, hints: [])
     }
 
     private mutating func readBMS(_ node: Node, _ path: String) -> BMSEntry {
@@ -189,7 +199,7 @@ struct ConfigurationReader {
     }
 
     /// The values of a mapping by key; unknown keys are problems.
-    private mutating func children(of node: Node, path: String, known: [String]) -> [String: Node] {
+    mutating func children(of node: Node, path: String, known: [String]) -> [String: Node] {
         guard case .mapping(let mapping) = node else {
             let what = path.isEmpty ? "the file" : "this"
             problems.append(
@@ -207,9 +217,10 @@ struct ConfigurationReader {
                 places[full] = (key.mark, value.scalar?.string ?? "")
             } else {
                 let suggestion = closest(to: name, among: known).map { "; did you mean \"\($0)\"?" } ?? ""
+                let isSecret = ["pass", "secret", "token", "hash"].contains { name.lowercased().contains($0) }
                 problems.append(
                     problem(
-                        full, key.mark, value.scalar?.string, "there is no such key" + suggestion,
+                        full, key.mark, isSecret ? nil : value.scalar?.string, "there is no such key" + suggestion,
                         allowed: known.joined(separator: ", ")))
             }
         }
@@ -224,7 +235,7 @@ struct ConfigurationReader {
     }
 
     /// A list of mappings, or one mapping where a list has a single element.
-    private mutating func readList<Entry>(
+    mutating func readList<Entry>(
         _ node: Node, _ path: String, atMost limit: Int, _ read: (inout ConfigurationReader, Node, String) -> Entry
     ) -> [Entry] {
         guard case .sequence(let sequence) = node else { return [read(&self, node, path)] }
@@ -266,7 +277,8 @@ struct ConfigurationReader {
             } catch {
                 problems.append(
                     problem(
-                        full, value.mark, scalar.string, "\"\(scalar.string)\" \(error.reason)",
+                        full, value.mark, setting.isSecret ? nil : scalar.string,
+                        (setting.isSecret ? "what stands here " : "\"\(scalar.string)\" ") + error.reason,
                         allowed: setting.allowed(target)))
             }
         }
@@ -276,7 +288,7 @@ struct ConfigurationReader {
         problems.append(problem(key, mark, nil, message, allowed: nil))
     }
 
-    private func problem(
+    func problem(
         _ key: String, _ mark: Mark?, _ value: String?, _ message: String, allowed: String?
     ) -> ConfigurationFileProblem {
         ConfigurationFileProblem(
@@ -433,7 +445,7 @@ extension ConfigurationReader {
 
     /// A contradiction, shown at `key` where it stands in the file, else at its section. What a wrong value contradicts says
     /// nothing, so neither key may have a problem of its own.
-    private mutating func contradiction(_ key: String, with other: String?, _ message: String, _ allowed: String) {
+    mutating func contradiction(_ key: String, with other: String?, _ message: String, _ allowed: String) {
         if problems.contains(where: { $0.key == key || $0.key == other }) { return }
         let place = places[key] ?? places[String(key.prefix(while: { $0 != "." && $0 != "[" }))]
         let subject = places[key].map { "\"\($0.text)\" " } ?? ""

@@ -21,8 +21,10 @@ struct Quantity {
     /// A pure number, in tenths.
     static let factor = Quantity(name: "a number", units: [("", 10)])
     static let count = Quantity(name: "a whole number", units: [("", 1)])
+    /// Of a file, in megabytes.
+    static let size = Quantity(name: "a size", units: [("MB", 1), ("GB", 1000)])
 
-    private static let all = [current, voltage, duration, temperature, percentage, capacity, chargeRate]
+    private static let all = [current, voltage, duration, temperature, percentage, capacity, chargeRate, size]
 
     /// Why a text is no such number. The text continues the sentence `"140 V" …`.
     struct Refusal: Error {

@@ -20,6 +20,8 @@ struct Setting<Target> {
     let read: (String, inout Target) throws(Quantity.Refusal) -> Void
     /// Whose business the range is, when it is the control logic's: it judges the complete configuration.
     var judge: (key: ConfigurationKey, text: (Int64) -> String)?
+    /// What stands there must not be repeated in a message.
+    var isSecret = false
 
     /// A number with a unit.
     /// - Parameter unit: that of a plain number, also used in messages.

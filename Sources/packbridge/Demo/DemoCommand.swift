@@ -14,8 +14,10 @@ struct DemoCommand: ParsableCommand {
         abstract: "Shows the bridge at work: simulated packs and inverter, nothing to plug in.",
         discussion: """
             The packs answer on pseudo-terminals and the inverter sits behind an SLCAN adapter on another one, so the serial and
-            CAN code is that of a real installation; the control process is a child of its own. Sun, house and the charge of the
-            cells run in fast-forward, the bridge in real time. Every half minute something goes wrong.
+            CAN code is that of a real installation; control process and web page are children of their own, as in `packbridge
+            run`. Sun, house and the charge of the cells run in fast-forward, the bridge in real time: a day takes about a quarter
+            of an hour. Every half minute something goes wrong. The page is at http://127.0.0.1:8080, or at the address that is
+            printed where that port is taken.
 
             Example: packbridge demo --packs 2 --speed 120
 
@@ -40,7 +42,10 @@ struct DemoCommand: ParsableCommand {
     @Option(help: "End after this many seconds.")
     var seconds: Int?
 
-    @Flag(help: "One JSON object a second instead of the page.")
+    @Option(help: "Port of the web page; another one when it is taken.")
+    var port: UInt16 = 8080
+
+    @Flag(help: "One JSON object a second instead of the page in the terminal.")
     var json = false
 
     func validate() throws {
@@ -57,20 +62,35 @@ struct DemoCommand: ParsableCommand {
         let plan = plan()
         let loop = try eventLoop()
         let cabinet = try DemoCabinet(plan: plan, speed: speed, hasIncidents: !peaceful)
-        var template = Array("/tmp/packbridge-demo-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw Failure("no folder in /tmp: \(String(cString: strerror(errno)))") }
-        let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let folder = try PrivateFolder()
+        defer { folder.remove() }
+        let link = folder.path + "/link"
 
         let configuration = GatewayConfiguration(
             bmsLines: cabinet.bmsPaths.map { .serial(SerialLineConfiguration(path: $0)) },
-            inverterBuses: [.can(.slcan(path: cabinet.canPath))], linkSocket: folder + "/link", bridge: plan.bridge)
-        let control = try ControlProcess(starting: configuration)
-        defer { end(control) }
-        var show = DemoShow(plan: plan, isJSON: json)
+            inverterBuses: [.can(.slcan(path: cabinet.canPath))], linkSocket: link, bridge: plan.bridge)
+        let control = try ControlProcess.start(configuration)
+        defer { control.end(within: 3000) }
+        let show = DemoShow(plan: plan, isJSON: json)
         defer { show.close() }
+        let settings = pageSettings(history: folder.path, say: show.say)
+        var serve = ServeSupervisor(say: show.say) { try ServeProcess.start(settings, link: link) }
+        defer { serve.stop() }
         cabinet.watch(with: loop)
-        try watch(cabinet, control, link: folder + "/link", loop, &show)
+        try watch(cabinet, control, &serve, link: link, loop, show)
+    }
+
+    /// The page shows itself to this machine alone, and its history ends with the demonstration.
+    private func pageSettings(history folder: String, say: (String) -> Void) -> ServeSettings {
+        var settings = ServeSettings()
+        (settings.site.name, settings.site.packNames) = ("PackBridge demo", DemoScript.packNames)
+        settings.history.folder = .at(folder)
+        settings.web.port = port
+        if !isPortFree(port) {
+            say("port \(port) is taken, so the page gets another one")
+            settings.web.port = 0
+        }
+        return settings
     }
 
     private func plan() -> WorldPlan {
@@ -88,14 +108,19 @@ struct DemoCommand: ParsableCommand {
 
     /// Until a signal comes, the time is over or the control process ends.
     private func watch(
-        _ cabinet: DemoCabinet, _ control: ControlProcess, link path: String, _ loop: EventLoop, _ show: inout DemoShow
+        _ cabinet: DemoCabinet, _ control: ChildProcess, _ serve: inout ServeSupervisor, link path: String,
+        _ loop: EventLoop, _ show: DemoShow
     ) throws {
         let began = Instant.now
         var link: LinkSocket?
         while !loop.stopRequested {
             let now = Instant.now
             if let seconds, now.since(began) >= Int64(seconds) * 1000 { return }
-            if let ending = control.ending() { throw Failure("the control process ended: \(ending)") }
+            let ending = control.ending()
+            for line in control.lines() { show.say(line) }
+            if let ending { throw Failure("the control process \(ending)") }
+            serve.turn(at: now, loop: loop, token: 2)
+            show.address = serve.address
             if link == nil, let socket = try? LinkSocket(path: path) {
                 link = socket
                 socket.requestReplay()
@@ -108,25 +133,18 @@ struct DemoCommand: ParsableCommand {
             if hasNews, let socket = link, !socket.receive({ show.hear($0, cabinet) }) { link = nil }
         }
     }
-
-    private func end(_ control: ControlProcess) {
-        kill(control.pid, SIGTERM)
-        for _ in 0..<60 {
-            if control.ending() != nil { return }
-            usleep(50_000)
-        }
-        kill(control.pid, SIGKILL)
-    }
 }
 
 /// Where the demonstration is shown: a page on a terminal, blocks of text elsewhere, or JSON lines.
-private struct DemoShow {
+private final class DemoShow {
     private var screen = Screen()
     private let isTerminal = isatty(STDOUT_FILENO) == 1
     private let isJSON: Bool
     private var page: DemoPage
     private var snapshot: BridgeSnapshot?
     private var events: [String] = []
+    /// Of the web page; nil while it is not there.
+    var address: String?
     private var nextDraw = Instant.now
     private static let textInterval: Milliseconds = 5000
 
@@ -139,11 +157,18 @@ private struct DemoShow {
         if isTerminal && !isJSON { screen.open() }
     }
 
-    mutating func close() {
+    func close() {
         screen.close()
     }
 
-    mutating func hear(_ news: LinkNews, _ cabinet: DemoCabinet) {
+    /// What the processes say, and what is done about it.
+    func say(_ line: String) {
+        // The screen has no room for what is no news; without a terminal it is all there is.
+        if !isTerminal || isJSON { return printError(line) }
+        if !line.contains(": info: ") { events = Array((events + [line]).suffix(40)) }
+    }
+
+    func hear(_ news: LinkNews, _ cabinet: DemoCabinet) {
         switch news {
         case .snapshot(let new):
             snapshot = new
@@ -156,16 +181,16 @@ private struct DemoShow {
         }
     }
 
-    mutating func draw(_ cabinet: DemoCabinet, at now: Instant) {
+    func draw(_ cabinet: DemoCabinet, at now: Instant) {
         if isJSON || now < nextDraw { return }
         if isTerminal {
             nextDraw = now + 250
             let (columns, rows) = screen.size
             page.panel.columns = columns
-            screen.show(page.lines(cabinet, snapshot, events: events, rows: rows))
+            screen.show(page.lines(cabinet, snapshot, address: address, events: events, rows: rows))
         } else {
             nextDraw = now + Self.textInterval
-            let lines = page.lines(cabinet, snapshot, events: [], rows: 24)
+            let lines = page.lines(cabinet, snapshot, address: address, events: [], rows: 24)
             writeOut(Array((lines.map { $0.text(columns: 160, colour: false) }.joined(separator: "\n") + "\n\n").utf8))
         }
     }
@@ -183,5 +208,25 @@ private struct DemoShow {
             o.write(snapshot)
         }
         writeOut(text.bytes + [UInt8(ascii: "\n")])
+    }
+}
+
+/// True when a server may listen there. Somebody may still be quicker; then `packbridge-serve` says so and tries again.
+private func isPortFree(_ port: UInt16) -> Bool {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    guard descriptor >= 0 else { return true }
+    defer { close(descriptor) }
+    // Like the server itself, which is not held up by the connections of its predecessor.
+    var yes: Int32 = 1
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    return withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+                && listen(descriptor, 1) == 0
+        }
     }
 }

@@ -8,8 +8,8 @@ struct DemoPage {
     var panel: BridgePanel
     let packs: Int
 
-    func lines(_ cabinet: DemoCabinet, _ snapshot: BridgeSnapshot?, events: [String], rows: Int) -> [Line] {
-        var lines = [head(cabinet), world(cabinet), ""]
+    func lines(_ cabinet: DemoCabinet, _ snapshot: BridgeSnapshot?, address: String?, events: [String], rows: Int) -> [Line] {
+        var lines = [head(address), world(cabinet), ""]
         if let snapshot {
             lines += panel.lines(snapshot)
         } else {
@@ -27,12 +27,15 @@ struct DemoPage {
         return lines
     }
 
-    private func head(_ cabinet: DemoCabinet) -> Line {
+    private func head(_ address: String?) -> Line {
         var line = Line("PackBridge demo", .bold)
-        line.add(
-            panel.columns >= 100
-                ? "  simulated packs, inverter and weather; the bridge is real"
-                : "  everything but the bridge is simulated", .dim)
+        if panel.columns >= 100 { line.add("  simulated packs, inverter and weather; the bridge is real", .dim) }
+        if let address {
+            line.add("  web page ")
+            line.add(address, .title)
+        } else {
+            line.add("  the web page is not there yet", .dim)
+        }
         line.right("Ctrl-C ends", .dim, columns: panel.columns)
         return line
     }

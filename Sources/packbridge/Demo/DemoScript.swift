@@ -14,6 +14,7 @@ struct Incident {
 enum DemoScript {
     /// Quiet seconds before the first incident and between two.
     static let pause: Int64 = 25
+    static let packNames = ["Cellar left", "Cellar right", "Garage left", "Garage right"]
 
     static func incidents(packs: Int) -> [Incident] {
         let last = packs - 1

@@ -18,6 +18,6 @@ struct ControlCommand: ParsableCommand {
     var config = "packbridge.yaml"
 
     func run() throws {
-        try ControlProcess.become(with: loadConfiguration(at: config))
+        try ControlProcess.become(loadConfiguration(at: config).configuration)
     }
 }

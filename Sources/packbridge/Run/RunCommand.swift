@@ -6,15 +6,16 @@ import Glibc
 import LinkClient
 import LinuxIO
 
-/// `packbridge run`: the control process as a child, and what it says on the terminal.
+/// `packbridge run`: the control process and the page as children, and what they say on the terminal.
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        abstract: "Runs the bridge and shows what it does.",
+        abstract: "Runs the bridge and its page, and shows what they do.",
         discussion: """
-            On a terminal the page is renewed every second; elsewhere events are printed as they happen, and a line about the
-            state every minute. The control process is a child of its own; it is started again when it crashes. SIGTERM and
-            SIGINT end both.
+            On a terminal the state is renewed every second; elsewhere events are printed as they happen, and a line about the
+            state every minute. packbridge-control and packbridge-serve are children of their own. Whatever happens to serve, the
+            frames go on: it is started again after 1 s, then 2 s, 4 s, up to a minute, also when it hangs. A control process
+            that crashes is started again after 1 s. SIGTERM, SIGINT and SIGHUP end both, serve first.
 
             Example: packbridge run --config packbridge.yaml
 
@@ -25,78 +26,103 @@ struct RunCommand: ParsableCommand {
     var config = "packbridge.yaml"
 
     func run() throws {
-        var configuration = try loadConfiguration(at: config)
-        let privateFolder = try provideLink(for: &configuration)
-        defer { if let privateFolder { try? FileManager.default.removeItem(atPath: privateFolder) } }
+        var file = try loadConfiguration(at: config)
+        let folder = try PrivateFolder()
+        defer { folder.remove() }
+        provideLink(for: &file.configuration, in: folder)
         // Before any other thread: the loop takes over the signals that end us.
         let loop = try EventLoop(handlesSignals: true)
-        var supervisor = Supervisor(configuration: configuration, loop: loop)
+        var supervisor = Supervisor(file, loop: loop)
         try supervisor.run()
     }
 
-    /// The terminal listens to the control process, so a Link socket is needed even where none is configured or where the
-    /// configured folder is not ours. - Returns: a folder to remove at the end.
-    private func provideLink(for configuration: inout GatewayConfiguration) throws -> String? {
+    /// Terminal and page listen to the control process, so a Link socket is needed even where none is configured or where the
+    /// configured folder is not ours.
+    private func provideLink(for configuration: inout GatewayConfiguration, in privateFolder: PrivateFolder) {
         if let path = configuration.linkSocket {
             let folder = URL(filePath: path).deletingLastPathComponent().path
             try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            if access(folder, W_OK) == 0 { return nil }
+            if access(folder, W_OK) == 0 { return }
             printError("\(folder) cannot be used; other commands find this bridge only through the socket named below")
         }
-        var template = Array("/tmp/packbridge-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw Failure("no folder in /tmp: \(String(cString: strerror(errno)))") }
-        let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-        configuration.linkSocket = folder + "/link"
-        printError("link: \(folder)/link")
-        return folder
+        configuration.linkSocket = privateFolder.path + "/link"
+        printError("link: \(privateFolder.path)/link")
     }
 }
 
-/// Keeps the control process alive and shows what it says.
+/// A folder in /tmp that nobody else may look into.
+struct PrivateFolder {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/packbridge-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw Failure("no folder in /tmp: \(String(cString: strerror(errno)))") }
+        path = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+    }
+
+    func remove() {
+        try? FileManager.default.removeItem(atPath: path)
+    }
+}
+
+/// Keeps both processes alive and shows what they say.
 private struct Supervisor {
     let configuration: GatewayConfiguration
     let loop: EventLoop
-    var control: ControlProcess?
+    var control: ChildProcess?
+    var serve: ServeSupervisor
     var link: LinkSocket?
     var nextStart = Instant.now
     var nextLine = Instant.now
-    let isTerminal = isatty(STDOUT_FILENO) == 1
     let page: StatusText
-    /// The last events, shown below the page.
-    var events: [String] = []
+    let news = News()
 
     /// A crashed control process is started again after this time; the inverter sees a short gap.
     static let restartDelay: Milliseconds = 1000
-    /// How often the child and the socket are looked at.
+    /// How often the children and the socket are looked at.
     static let rhythm: Milliseconds = 200
+    /// It closes its devices and writes its record when it ends.
+    static let patience: Milliseconds = 5000
 
-    init(configuration: GatewayConfiguration, loop: EventLoop) {
-        self.configuration = configuration
+    private enum Token: UInt64 { case link = 1, control, serve }
+
+    init(_ file: BridgeFile, loop: EventLoop) {
+        configuration = file.configuration
         self.loop = loop
         page = StatusText(
             bmsDevices: configuration.bmsLines.map { "\($0)" },
-            inverterDevices: configuration.inverterBuses.map { "\($0)" },
-            usesColour: isatty(STDOUT_FILENO) == 1)
+            inverterDevices: configuration.inverterBuses.map { "\($0)" }, usesColour: news.isTerminal)
+        let (settings, path) = (file.serve, file.configuration.linkSocket ?? "")
+        serve = ServeSupervisor(say: news.add) { try ServeProcess.start(settings, link: path) }
     }
 
     mutating func run() throws {
+        defer { serve.stop() }
         while !loop.stopRequested {
             let now = Instant.now
-            try superviseChild(at: now)
+            try superviseControl(at: now)
+            serve.turn(at: now, loop: loop, token: Token.serve.rawValue)
             if control != nil && link == nil { connect() }
             var readable = false
-            loop.wait(until: now + Self.rhythm) { event in readable = readable || event.isReadable || event.hungUp }
+            loop.wait(until: now + Self.rhythm) { readable = readable || $0.token == Token.link.rawValue }
             if readable { listen() }
         }
-        try stop()
+        // Serve reads until its end what control says, and control goes last: the bus is the last thing to fall silent.
+        serve.stop()
+        try stopControl()
     }
 
-    private mutating func superviseChild(at now: Instant) throws {
+    private mutating func superviseControl(at now: Instant) throws {
         guard let child = control else {
-            if now >= nextStart { control = try ControlProcess(starting: configuration) }
+            if now >= nextStart {
+                control = try ControlProcess.start(configuration)
+                control?.watch(with: loop, token: Token.control.rawValue)
+            }
             return
         }
-        guard let ending = child.ending() else { return }
+        let ending = child.ending()
+        for line in child.lines() { news.add(line) }
+        guard let ending else { return }
         control = nil
         link = nil
         switch ending {
@@ -105,7 +131,7 @@ private struct Supervisor {
             throw code == 0 ? Failure("the control process ended") : ExitCode(code)
         case .signal(let number):
             nextStart = now + Self.restartDelay
-            printError("the control process was killed by signal \(number); starting it again")
+            news.add("the control process was killed by signal \(number); it starts again in 1 s")
         }
     }
 
@@ -114,7 +140,7 @@ private struct Supervisor {
         guard let path = configuration.linkSocket, let socket = try? LinkSocket(path: path) else { return }
         link = socket
         socket.requestReplay()
-        loop.watch(socket.descriptor, token: 1)
+        loop.watch(socket.descriptor, token: Token.link.rawValue)
     }
 
     private mutating func listen() {
@@ -128,39 +154,52 @@ private struct Supervisor {
             case .commandReply, .configuration: break
             }
         }
-        for event in happened { show(event) }
+        for event in happened { news.add(event) }
         if let latest = snapshots.last { show(latest) }
         if !isOpen { self.link = nil }
     }
 
-    private mutating func show(_ event: EngineEvent) {
-        let line = "\(Date.now.formatted(.iso8601))  \(event.sentence)"
-        if isTerminal {
-            events = Array((events + [line]).suffix(8))
-        } else {
-            writeOut(Array((line + "\n").utf8))
-        }
-    }
-
     private mutating func show(_ snapshot: BridgeSnapshot) {
-        if isTerminal {
-            let text = clearScreen + page.page(snapshot) + "\n" + events.joined(separator: "\n") + "\n"
-            writeOut(Array(text.utf8))
+        if news.isTerminal {
+            let address = "Page " + (serve.address ?? "not there") + "\n\n"
+            News.write(clearScreen + page.page(snapshot) + address + news.latest.joined(separator: "\n") + "\n")
         } else if Instant.now >= nextLine {
             nextLine = Instant.now + 60_000
-            writeOut(Array((page.line(snapshot) + "\n").utf8))
+            News.write(page.line(snapshot) + "\n")
         }
     }
 
-    /// Ends the child, which closes its devices and writes its record first.
-    private mutating func stop() throws {
+    private mutating func stopControl() throws {
         guard let child = control else { return }
-        kill(child.pid, SIGTERM)
-        for _ in 0..<100 {
-            if child.ending() != nil { return }
-            usleep(50_000)
-        }
-        kill(child.pid, SIGKILL)
-        throw Failure("the control process did not end within 5 s and was killed")
+        let ended = child.end(within: Self.patience)
+        for line in child.lines() { news.add(line) }
+        if !ended { throw Failure("the control process did not end within \(Self.patience / 1000) s and was killed") }
+    }
+}
+
+/// What happens, line by line: below the page on a terminal, else as it comes.
+private final class News {
+    let isTerminal = isatty(STDOUT_FILENO) == 1
+    private(set) var latest: [String] = []
+
+    /// An event of the bridge, for standard output.
+    func add(_ event: EngineEvent) {
+        let line = "\(Date.now.formatted(.iso8601))  \(event.sentence)"
+        if isTerminal { keep(line) } else { Self.write(line + "\n") }
+    }
+
+    /// Something about the processes, for standard error.
+    func add(_ text: String) {
+        if isTerminal { keep(text) } else { printError(text) }
+    }
+
+    /// A full disk or a reader that has gone is no reason to end the bridge.
+    static func write(_ text: String) {
+        let bytes = Array(text.utf8)
+        _ = Glibc.write(STDOUT_FILENO, bytes, bytes.count)
+    }
+
+    private func keep(_ line: String) {
+        latest = Array((latest + [line]).suffix(8))
     }
 }

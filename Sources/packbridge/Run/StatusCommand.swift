@@ -36,7 +36,7 @@ struct StatusCommand: ParsableCommand {
     private func socketPath() throws -> String {
         if let link { return link }
         guard let config else { return FileEntry().link ?? "" }
-        guard let path = try loadConfiguration(at: config).linkSocket else {
+        guard let path = try loadConfiguration(at: config).configuration.linkSocket else {
             throw Failure("\(config): files.link is none, so there is nothing to listen to")
         }
         return path

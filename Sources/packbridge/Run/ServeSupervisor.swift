@@ -1,0 +1,102 @@
+import Battery
+import Foundation
+import LinuxIO
+
+/// Keeps `packbridge-serve` alive. Nothing of it reaches the control process: whatever happens to the page, the frames go on.
+struct ServeSupervisor {
+    private let start: () throws -> ChildProcess
+    private let say: (String) -> Void
+    private var process: ChildProcess?
+    private var backOff = BackOff()
+    /// Nil = never: it has refused its configuration.
+    private var nextStart: Instant? = .now
+    private var isMissing = false
+    /// Where the page is, as the process says; nil while it is not there.
+    private(set) var address: String?
+
+    /// It closes the database when it ends.
+    static let patience: Milliseconds = 3000
+
+    /// - Parameters:
+    ///   - say: is given what the process says and what is done about it, line by line.
+    ///   - start: starts the process.
+    init(say: @escaping (String) -> Void, start: @escaping () throws -> ChildProcess) {
+        self.start = start
+        self.say = say
+    }
+
+    /// Starts it when it is time, passes on what it says, notices its end. To be called some times a second.
+    mutating func turn(at now: Instant, loop: EventLoop, token: UInt64) {
+        guard let child = process else {
+            guard let time = nextStart, now >= time else { return }
+            do {
+                process = try start()
+                isMissing = false
+                process?.watch(with: loop, token: token)
+            } catch {
+                // Perhaps it is being installed right now.
+                if !isMissing { say("\(error); the bridge works without its page") }
+                isMissing = true
+                nextStart = now + BackOff.longest
+            }
+            return
+        }
+        let ending = child.ending()
+        for line in child.lines() { hear(line, from: child) }
+        guard let ending else { return }
+        process = nil
+        address = nil
+        react(to: ending, uptime: now.since(child.started), at: now)
+    }
+
+    private mutating func hear(_ line: String, from child: ChildProcess) {
+        if let url = line.split(separator: " ").last, url.hasPrefix("http"), line == "\(child.name): \(url)" {
+            address = String(url)
+            say("the page is at \(url)")
+        } else {
+            say(line)
+        }
+    }
+
+    private mutating func react(to ending: ChildProcess.Ending, uptime: Milliseconds, at now: Instant) {
+        if ending == .exit(code: configurationRefused) || ending == .exit(code: 2) {
+            nextStart = nil
+            say("packbridge-serve refuses its configuration; the bridge works without its page")
+            return
+        }
+        var random = SystemRandomNumberGenerator()
+        let delay = backOff.delay(afterUptime: uptime, using: &random)
+        nextStart = now + delay
+        let wait = Quantity.duration.text(for: delay / 100 * 100, in: "s")
+        say("packbridge-serve \(ending) after \(uptime / 1000) s; it starts again in \(wait)")
+    }
+
+    /// Ends it.
+    mutating func stop() {
+        guard let child = process else { return }
+        let ended = child.end(within: Self.patience)
+        for line in child.lines() { hear(line, from: child) }
+        if !ended { say("packbridge-serve did not end within \(Self.patience / 1000) s and was killed") }
+        process = nil
+    }
+}
+
+/// How long to wait before something is started again: twice as long each time, stretched at random so that several do not fall
+/// into step, and from the beginning after it has worked for a while.
+struct BackOff {
+    static let shortest: Milliseconds = 1000
+    static let longest: Milliseconds = 60_000
+    /// What has run this long was not broken from the start.
+    static let steady: Milliseconds = 60_000
+
+    private var next = BackOff.shortest
+
+    mutating func delay(
+        afterUptime uptime: Milliseconds, using random: inout some RandomNumberGenerator
+    ) -> Milliseconds {
+        if uptime >= Self.steady { next = Self.shortest }
+        let delay = next + Milliseconds.random(in: 0...next / 2, using: &random)
+        next = min(next * 2, Self.longest)
+        return delay
+    }
+}
