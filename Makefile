@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # Targets that ask for a length of time or a place take it as a variable, for example `make fuzz SECONDS=600`.
 RELEASE := .build-release
 PYTHON := .build-venv/bin/python
-RELEASE_BUILD := scripts/forget-stale $(RELEASE) && swift build -c release --static-swift-stdlib --scratch-path $(RELEASE)
+RELEASE_BUILD := scripts/forget-stale $(RELEASE) && PACKBRIDGE_SERVICES=1 swift build -c release --static-swift-stdlib --scratch-path $(RELEASE)
 
 .PHONY: help
 help: ## list the tasks
@@ -22,9 +22,10 @@ build: ## debug build of everything
 
 .PHONY: release
 release: ## release binaries with the Swift runtime inside, in .build-release/release
-	scripts/bootstrap demo
+	scripts/bootstrap demo serve
 	$(RELEASE_BUILD) --product packbridge
 	$(RELEASE_BUILD) --product packbridge-control
+	$(RELEASE_BUILD) --product packbridge-serve
 
 .PHONY: test
 test: ## unit, golden, capture and property tests, then those against the Python peers
@@ -63,13 +64,13 @@ verify-serve: ## what people see: schemathesis, kill -9, full disk, a real Chrom
 .PHONY: bench-serve
 bench-serve: ## measure packbridge-serve: memory, CPU, requests, streams, a chart of a year
 	@scripts/bootstrap serve bench
-	PACKBRIDGE_SERVICES=1 $(RELEASE_BUILD) --product packbridge-serve
-	PACKBRIDGE_SERVICES=1 $(RELEASE_BUILD) --product packbridge-serve-bench
+	$(RELEASE_BUILD) --product packbridge-serve
+	$(RELEASE_BUILD) --product packbridge-serve-bench
 	@scripts/bench-serve $(RELEASE)/release
 
 .PHONY: bench
 bench: ## measure; one tab-separated line per figure: name, value, unit, target, ok or short
-	@scripts/bootstrap bench
+	@scripts/bootstrap serve bench
 	@$(RELEASE_BUILD) --product packbridge-bench >&2
 	@$(RELEASE_BUILD) --product packbridge >&2
 	@$(RELEASE_BUILD) --product packbridge-control >&2

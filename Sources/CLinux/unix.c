@@ -72,6 +72,16 @@ int clinux_unix_accept(int fd, int send_buffer)
 
 int clinux_unix_pair(int ends[2]) { return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends); }
 
+int clinux_unix_mailbox(const char *path)
+{
+    struct sockaddr_un address;
+    socklen_t length;
+    if (address_of(&address, &length, path) < 0) return -1;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -1;
+    return bind(fd, (struct sockaddr *)&address, length) < 0 ? fail(fd) : fd;
+}
+
 int clinux_unix_datagram(const char *path, const void *bytes, size_t count)
 {
     struct sockaddr_un address;

@@ -3,14 +3,14 @@ import CLinux
 import Glibc
 
 /// Tells systemd that the service is ready, alive or stopping (sd_notify(3), without its library). Does nothing outside systemd.
-struct ServiceNotifier {
+public struct ServiceNotifier {
     private let socket: String?
     /// Half the time after which systemd restarts us; nil when it does not watch.
     private let aliveInterval: Milliseconds?
     private var nextAlive = Instant(milliseconds: 0)
 
     /// Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID.
-    init(environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }) {
+    public init(environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }) {
         socket = environment("NOTIFY_SOCKET")
         let microseconds = environment("WATCHDOG_USEC").flatMap { Int64($0) } ?? 0
         // WATCHDOG_PID names the process that systemd watches; another one must keep quiet.
@@ -18,12 +18,12 @@ struct ServiceNotifier {
         aliveInterval = microseconds > 0 && watched == getpid() ? max(1, microseconds / 2000) : nil
     }
 
-    func ready() { say("READY=1") }
+    public func ready() { say("READY=1") }
 
-    func stopping() { say("STOPPING=1") }
+    public func stopping() { say("STOPPING=1") }
 
     /// To be called by a loop that has just proved that it works.
-    mutating func alive(at now: Instant) {
+    public mutating func alive(at now: Instant) {
         guard let aliveInterval, now >= nextAlive else { return }
         nextAlive = now + aliveInterval
         say("WATCHDOG=1")

@@ -62,7 +62,7 @@ class Bus:
 class Bridge:
     """A running `packbridge`, with a BMS and an inverter."""
 
-    def __init__(self, binaries, command, dialect, pack):
+    def __init__(self, binaries, command, dialect, pack, more=""):
         self.folder = tempfile.TemporaryDirectory(prefix="packbridge-test-")
         self.bms = JKBMS(pack)
         self.near, far = wire()
@@ -76,6 +76,7 @@ class Bridge:
             inverter: {{dialect: {dialect}, port: "slcan:{near.path}"}}
             limits: {{charge: 120 A, discharge: 130 A}}
             files: {{state: none, link: {self.folder.name}/link}}
+            {more}
             """
         )
         self.log = open(pathlib.Path(self.folder.name) / "log", "w+")

@@ -86,6 +86,8 @@ int clinux_unix_accept(int fd, int send_buffer);
 int clinux_unix_connect(const char *path);
 /// A connected pair that keeps the bounds of messages.
 int clinux_unix_pair(int ends[2]);
+/// Receives datagrams at `path`, without waiting; for NOTIFY_SOCKET of a child.
+int clinux_unix_mailbox(const char *path);
 /// One datagram to `path`; a leading '@' means the abstract name space (systemd's NOTIFY_SOCKET).
 int clinux_unix_datagram(const char *path, const void *bytes, size_t count);
 #endif

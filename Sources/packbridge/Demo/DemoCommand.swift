@@ -74,7 +74,9 @@ struct DemoCommand: ParsableCommand {
         let show = DemoShow(plan: plan, isJSON: json)
         defer { show.close() }
         let settings = pageSettings(history: folder.path, say: show.say)
-        var serve = ServeSupervisor(say: show.say) { try ServeProcess.start(settings, link: link) }
+        var serve = ServeSupervisor(in: folder, say: show.say) { variables in
+            try ServeProcess.start(settings, link: link, variables: variables)
+        }
         defer { serve.stop() }
         cabinet.watch(with: loop)
         try watch(cabinet, control, &serve, link: link, loop, show)

@@ -8,6 +8,8 @@ final class LinkSocket {
     let descriptor: Int32
     private var feed = LinkFeed()
     private var buffer = [UInt8](repeating: 0, count: 16 * 1024)
+    /// The highest number of an event so far: what another reader asks for again is sent to all.
+    private var lastEvent: UInt32 = 0
 
     /// - Throws: a message that says what to do, when nobody listens there.
     init(path: String) throws {
@@ -40,7 +42,13 @@ final class LinkSocket {
     func receive(_ deliver: (LinkNews) -> Void) -> Bool {
         let count = read(descriptor, &buffer, buffer.count)
         if count < 0 { return errno == EINTR || errno == EAGAIN }
-        feed.receive(buffer[..<max(count, 0)], deliver)
+        feed.receive(buffer[..<max(count, 0)]) { news in
+            if case .event(let event) = news {
+                if event.number <= lastEvent { return }
+                lastEvent = event.number
+            }
+            deliver(news)
+        }
         return count > 0
     }
 

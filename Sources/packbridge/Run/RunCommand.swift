@@ -32,7 +32,7 @@ struct RunCommand: ParsableCommand {
         provideLink(for: &file.configuration, in: folder)
         // Before any other thread: the loop takes over the signals that end us.
         let loop = try EventLoop(handlesSignals: true)
-        var supervisor = Supervisor(file, loop: loop)
+        var supervisor = Supervisor(file, folder: folder, loop: loop)
         try supervisor.run()
     }
 
@@ -86,14 +86,16 @@ private struct Supervisor {
 
     private enum Token: UInt64 { case link = 1, control, serve }
 
-    init(_ file: BridgeFile, loop: EventLoop) {
+    init(_ file: BridgeFile, folder: PrivateFolder, loop: EventLoop) {
         configuration = file.configuration
         self.loop = loop
         page = StatusText(
             bmsDevices: configuration.bmsLines.map { "\($0)" },
             inverterDevices: configuration.inverterBuses.map { "\($0)" }, usesColour: news.isTerminal)
         let (settings, path) = (file.serve, file.configuration.linkSocket ?? "")
-        serve = ServeSupervisor(say: news.add) { try ServeProcess.start(settings, link: path) }
+        serve = ServeSupervisor(in: folder, say: news.add) { variables in
+            try ServeProcess.start(settings, link: path, variables: variables)
+        }
     }
 
     mutating func run() throws {

@@ -1,11 +1,13 @@
 import Battery
 import Foundation
+import Glibc
 import LinuxIO
 
 /// Keeps `packbridge-serve` alive. Nothing of it reaches the control process: whatever happens to the page, the frames go on.
 struct ServeSupervisor {
-    private let start: () throws -> ChildProcess
+    private let start: ([String: String]) throws -> ChildProcess
     private let say: (String) -> Void
+    private let watchdog: Watchdog?
     private var process: ChildProcess?
     private var backOff = BackOff()
     /// Nil = never: it has refused its configuration.
@@ -18,11 +20,16 @@ struct ServeSupervisor {
     static let patience: Milliseconds = 3000
 
     /// - Parameters:
+    ///   - folder: a private one, for the socket on which the process tells that it is alive.
     ///   - say: is given what the process says and what is done about it, line by line.
-    ///   - start: starts the process.
-    init(say: @escaping (String) -> Void, start: @escaping () throws -> ChildProcess) {
+    ///   - start: starts the process with these environment variables.
+    init(
+        in folder: PrivateFolder, say: @escaping (String) -> Void,
+        start: @escaping ([String: String]) throws -> ChildProcess
+    ) {
         self.start = start
         self.say = say
+        watchdog = Watchdog(path: folder.path + "/alive")
     }
 
     /// Starts it when it is time, passes on what it says, notices its end. To be called some times a second.
@@ -30,7 +37,8 @@ struct ServeSupervisor {
         guard let child = process else {
             guard let time = nextStart, now >= time else { return }
             do {
-                process = try start()
+                process = try start(watchdog?.variables ?? [:])
+                watchdog?.begin(at: now)
                 isMissing = false
                 process?.watch(with: loop, token: token)
             } catch {
@@ -43,7 +51,14 @@ struct ServeSupervisor {
         }
         let ending = child.ending()
         for line in child.lines() { hear(line, from: child) }
-        guard let ending else { return }
+        guard let ending else {
+            if watchdog?.isOverdue(at: now) == true {
+                say("packbridge-serve hangs: it gave no sign of life for \(Watchdog.limit / 1000) s; killing it")
+                kill(child.pid, SIGKILL)
+                watchdog?.begin(at: now)
+            }
+            return
+        }
         process = nil
         address = nil
         react(to: ending, uptime: now.since(child.started), at: now)
