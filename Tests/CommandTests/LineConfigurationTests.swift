@@ -63,7 +63,7 @@ private func refused(_ yaml: String) -> [String] {
     }
 
     @Test func `a BMS on CAN without over-current limits is a hint for each direction`() throws {
-        let (_, hints) = try ConfigurationReader.read(file(bms: "{protocol: jk-can, port: \"socketcan:can1\"}"))
+        let hints = try ConfigurationReader.read(file(bms: "{protocol: jk-can, port: \"socketcan:can1\"}")).hints
         #expect(hints.count == 2)
         #expect(hints.allSatisfy { $0.contains("over_current is not set") })
     }
