@@ -64,7 +64,7 @@ private func refusedProfile(_ yaml: String) -> [String] {
         let configuration = try read(file("growatt-spf5000es"))
         #expect(configuration.inverterBuses == [.can(.socketCAN(interface: "can0"))])
         #expect(configuration.bridge.inverterPorts[0].dialect == .pylontech)
-        let (_, hints) = try ConfigurationReader.read(file("growatt-spf5000es"))
+        let hints = try ConfigurationReader.read(file("growatt-spf5000es")).hints
         #expect(hints.contains("inverter: set the inverter itself to 05 = Li, 36 = L52"))
     }
 
