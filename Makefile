@@ -62,11 +62,11 @@ verify-serve: ## what people see: schemathesis, kill -9, full disk, a real Chrom
 	$(PYTHON) Tests/peers/home_assistant.py $(SERVICES)/debug "$$(scripts/home-assistant)"
 
 .PHONY: bench-serve
-bench-serve: ## measure packbridge-serve: memory, CPU, requests, streams, a chart of a year
-	@scripts/bootstrap serve bench
-	$(RELEASE_BUILD) --product packbridge-serve
-	$(RELEASE_BUILD) --product packbridge-serve-bench
-	@scripts/bench-serve $(RELEASE)/release
+bench-serve: ## measure packbridge-serve: memory, CPU, requests, streams, first paint, a chart of a year
+	@scripts/bootstrap serve verify bench
+	@$(RELEASE_BUILD) --product packbridge-serve >&2
+	@$(RELEASE_BUILD) --product packbridge-serve-bench >&2
+	@$(PYTHON) scripts/bench-serve $(RELEASE)/release
 
 .PHONY: bench
 bench: ## measure; one tab-separated line per figure: name, value, unit, target, ok or short

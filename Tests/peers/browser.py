@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The web page in a real browser (headless Chromium), as a person uses it.
 
-    browser.py [--url http://127.0.0.1:8080/ [--password WORD]] [--artifacts artifacts/browser]
+    browser.py [--products .build-services/debug | --url http://127.0.0.1:8080/ [--password WORD]] [--artifacts artifacts/browser]
 
-Without --url it starts fake_serve.py and also makes faults happen. Needs the Python packages playwright and
-axe-playwright-python and Debian's chromium. Screenshots stay in the artefacts folder, to be looked at.
+Without --url it starts fake_serve.py and also makes faults happen; with --products afterwards the real packbridge-serve behind a real
+control process. Needs the Python packages playwright and axe-playwright-python and Debian's chromium. Screenshots stay in the
+artefacts folder, to be looked at. The last line counts the tests: `N passed, N failed`.
 """
 import argparse
 import contextlib
@@ -12,11 +13,17 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+import urllib.error
 import urllib.request
 
 import axe_playwright_python
+import can
+from end_to_end import Bridge, healthy_pack
 from playwright.sync_api import expect, sync_playwright
+from serve_process import Serve
 
 HERE = pathlib.Path(__file__).resolve().parent
 AXE = (pathlib.Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
@@ -268,6 +275,70 @@ def login_works(browser, url, folder, password):
     visit.close()
 
 
+def login_is_real(browser, url, folder, password):
+    """the session orders with its CSRF token; logging out ends it on the server, not only in the browser"""
+    visit = Visit(browser, url)
+    visit.expected = {"401"}
+    page = visit.open()
+    page.locator("#login-password").fill(password)
+    page.keyboard.press("Enter")
+    ready(page)
+    page.locator("[data-order=pause_charge]").click()
+    page.locator("#order-time").select_option("600")
+    page.locator("#confirm-yes").click()
+    expect(page.locator(".in-force")).to_contain_text("10 min", timeout=5000)
+    page.locator("[data-order=resume]").click()
+    page.locator("#confirm-yes").click()
+    expect(page.locator(".in-force")).to_have_count(0, timeout=5000)
+    page.reload()
+    ready(page)
+    expect(page.locator("#login")).to_be_hidden()
+    cookie = "; ".join(f"{one['name']}={one['value']}" for one in visit.context.cookies())
+    check(status_with(url, cookie) == 200, "the session's cookie is not good")
+    page.locator("#logout").click()
+    expect(page.locator("#login")).to_be_visible()
+    check(status_with(url, cookie) == 401, "the session lives on after logging out")
+    visit.close()
+
+
+def status_with(url, cookie):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"{url}api/v1/snapshot", headers={"Cookie": cookie})) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def live(bridge, ended):
+    """The battery's voltage moves, or it counts as stuck, and the inverter answers."""
+    second = 0
+    while not ended.wait(1):
+        second += 1
+        bridge.bms.pack.cells_mV[3] = 3312 + second % 3
+        bridge.bus.bus.send(can.Message(arbitration_id=0x305, data=bytes(8), is_extended_id=False))
+
+
+def real_servers(stack, products, password):
+    """URLs of a packbridge-serve that lets this machine in and of one that wants the password, behind a real control process."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="packbridge-browser-"))
+    bridge = Bridge(products, "control", "pylontech", healthy_pack())
+    stack.callback(bridge.stop)
+    alive = threading.Event()
+    threading.Thread(target=live, args=(bridge, alive), daemon=True).start()
+    stack.callback(alive.set)
+    history = f"{folder}/history.db"
+    subprocess.run([products / "packbridge-serve-bench", "history", history, "3", "1"], check=True, stdout=subprocess.DEVNULL)
+    hashed = subprocess.run([products / "packbridge-serve", "hash"], input=password + "\n", capture_output=True, text=True, check=True).stdout.strip()
+    urls = []
+    for name, more in (("open", {"history": {"path": history}}), ("closed", {"web": {"port": 0, "access": {"owner": hashed, "loopbackNeedsLogin": True}}})):
+        (pathlib.Path(folder) / name).mkdir()
+        serve = Serve(products, f"{bridge.folder.name}/link", pathlib.Path(folder) / name, **more).start()
+        stack.callback(serve.stop)
+        urls.append(f"http://127.0.0.1:{serve.port()}/")
+    check(bridge.bus.wait(0x351, lambda signals: signals["ChargeCurrentLimit"] == 120.0, 60), "the limits never rose")
+    return urls
+
+
 @contextlib.contextmanager
 def fake_server(*arguments):
     process = subprocess.Popen([sys.executable, HERE / "fake_serve.py", "--port", "0", *arguments], stdout=subprocess.PIPE, text=True)
@@ -281,6 +352,7 @@ def fake_server(*arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", help="a running `packbridge serve` that may be given commands")
+    parser.add_argument("--products", type=pathlib.Path, help="where packbridge, packbridge-control and packbridge-serve are")
     parser.add_argument("--password", help="its password, when it wants one")
     parser.add_argument("--artifacts", type=pathlib.Path, default=HERE.parents[1] / "artifacts/browser")
     options = parser.parse_args()
@@ -299,15 +371,22 @@ def main():
             fake = lambda name: urllib.request.urlopen(urllib.request.Request(f"{url}fake/{name}", method="POST", data=b"")).read()
             tests += [(test, url, {"fake": fake}) for test in (stale_is_unmistakable, faults_show)]
             tests.append((login_works, stack.enter_context(fake_server("--password", "sun and moon")), {"password": "sun and moon"}))
+        if options.products:
+            real, closed = real_servers(stack, options.products.resolve(), "sun and moon")
+            tests += [(test, real, {}) for test in (page_loads, values_move, chart_zooms, command_needs_confirmation, accessible)]
+            tests += [(test, closed, {"password": "sun and moon"}) for test in (login_works, login_is_real)]
         for test, url, more in tests:
+            folder = options.artifacts / ("fake" if not options.products or url not in (real, closed) else "real")
+            folder.mkdir(parents=True, exist_ok=True)
             began = time.monotonic()
             try:
-                note = test(browser, url, options.artifacts, **more) or ""
+                note = test(browser, url, folder, **more) or ""
                 print(f"ok    {test.__name__} ({time.monotonic() - began:.1f} s) {note}", flush=True)
             except Exception as error:  # an unexpected one is a failure of its test too
                 failed += 1
                 print(f"FAIL  {test.__name__}: {error}", flush=True)
-    print(f"browser: {len(tests) - failed} of {len(tests)} passed, screenshots in {options.artifacts}")
+    print(f"browser: screenshots in {options.artifacts}")
+    print(f"{len(tests) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 

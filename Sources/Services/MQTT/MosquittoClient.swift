@@ -81,8 +81,10 @@ final class MosquittoClient: Sendable {
 
     deinit { mosquitto_destroy(handle) }
 
+    private static let notYet = "not connected yet"
+
     /// Why there is no connection; nil while there is one.
-    var problem: String? { state.withLockedValue { $0.isConnected ? nil : $0.problem ?? "not connected yet" } }
+    var problem: String? { state.withLockedValue { $0.isConnected ? nil : $0.problem ?? Self.notYet } }
     var isConnected: Bool { state.withLockedValue { $0.isConnected } }
 
     /// Starts the thread. It holds on to the client until `stop`.
@@ -118,7 +120,10 @@ final class MosquittoClient: Sendable {
                 : mosquitto_reconnect(handle)
             if code == MOSQ_ERR_SUCCESS.code {
                 isFirst = false
-                while mosquitto_loop(handle, 1000, 1) == MOSQ_ERR_SUCCESS.code {}
+                var end = MOSQ_ERR_SUCCESS.code
+                while end == MOSQ_ERR_SUCCESS.code { end = mosquitto_loop(handle, 1000, 1) }
+                // A handshake that fails does not always tell the callback.
+                if problem == Self.notYet { note(words(end)) }
             } else {
                 note(code == MOSQ_ERR_ERRNO.code ? String(cString: strerror(errno)) : words(code))
             }

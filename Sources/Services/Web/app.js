@@ -15,7 +15,7 @@ const root = document.documentElement;
 /// Snapshots come once a second; after this long without one the page calls itself not current, in ms.
 const STALE_AFTER = 4000;
 
-let latest = null, arrived = null, linkIsLost = false, beat = 0;
+let latest = null, arrived = null, linkIsLost = false, beat = 0, reading;
 
 const stream = new Stream({
   snapshot(state) {
@@ -94,6 +94,7 @@ async function showFoot() {
   try {
     const status = await ask('status'), { history } = status;
     historyBegan(history.oldest_ms);
+    session.keepsHistory = history.enabled;
     put($('foot'), text('foot', { version: status.version, database: history.enabled ? text('footHistory', { size: Math.ceil(history.size_bytes / 1e6), most: Math.round(history.maximum_bytes / 1e6) }) : text('footNoHistory') }));
   } catch { /* the banner says that the server is away */ }
 }
@@ -126,8 +127,9 @@ $('logout').addEventListener('click', async () => {
 function begin() {
   $('logout').hidden = !session.csrf_token; // only somebody who logged in has one
   stream.open();
-  loadEvents();
-  showFoot().then(buildHistory);
+  clearInterval(reading);
+  reading = setInterval(loadEvents, 60_000);
+  showFoot().then(() => { loadEvents(); buildHistory(); });
 }
 
 /// Marks the section that is being read in the navigation.
@@ -144,7 +146,6 @@ function followSections() {
 $('language').addEventListener('change', (event) => language(event.target.value));
 $('theme').addEventListener('click', () => theme(getComputedStyle(root).colorScheme === 'dark' ? 'light' : 'dark'));
 setInterval(showPulse, 500);
-setInterval(loadEvents, 60_000);
 document.addEventListener('visibilitychange', showPulse);
 
 await speak(root.lang === 'de' ? 'de' : 'en');

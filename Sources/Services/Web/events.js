@@ -1,7 +1,7 @@
 // What happened, newest first, and how long each reason has limited the bank.
 
 import { named, place, reason, UNLIMITED } from './sentences.js';
-import { ask } from './server.js';
+import { ask, session } from './server.js';
 import { dayAndClock, duration, has, make, text } from './text.js';
 
 const $ = (id) => document.getElementById(id);
@@ -89,6 +89,7 @@ function limitedBy({ name, rule = name, pack, cell, text: words }) {
 async function showLimited() {
   const box = $('limited');
   try {
+    if (!session.keepsHistory) return box.replaceChildren(make('p', { class: 'note' }, text('history.none')));
     const { limited: all } = await ask('statistics?days=1');
     const limited = all.filter((entry) => !UNLIMITED.has(entry.rule));
     const longest = limited[0]?.seconds ?? 1;

@@ -1,7 +1,7 @@
 // The history: day, week, month, year, and whatever is zoomed into. The limits that the inverter was told lie behind the values.
 
 import { ChartStack } from './chart.js';
-import { ask } from './server.js';
+import { ask, session } from './server.js';
 import { make, text } from './text.js';
 
 const $ = (id) => document.getElementById(id);
@@ -100,6 +100,12 @@ export async function loadHistory() {
   $('csv').href = `api/v1/export.csv?${query}`;
   $('download-csv')?.setAttribute('href', `api/v1/export.csv?${query}`);
   const note = $('charts').querySelector('.empty');
+  $('csv').hidden = !session.keepsHistory;
+  if (!session.keepsHistory) {
+    note.hidden = false;
+    note.textContent = text('history.none');
+    return;
+  }
   try {
     const points = Math.min(1500, Math.max(200, Math.round($('charts').clientWidth)));
     const answer = await ask(`history?${query}&points=${points}`);

@@ -24,14 +24,14 @@ export function refresh(element, signature, build) {
 }
 
 function showGlance({ bank, packs, commands }) {
-  // Before the first reading the numbers of the bank are zeros that nobody measured.
-  const isKnown = packs.some((pack) => pack.age_ms !== undefined);
+  // Before the first reading, and when no pack is heard any more, the numbers of the bank are zeros that nobody measured.
+  const isKnown = packs.some((pack) => pack.age_ms !== undefined), isHeard = isKnown && packs.some((pack) => pack.stage !== 'lost');
   const measured = (words) => isKnown ? words : '–';
   const idle = Math.abs(bank.current_mA) < bank.full_mAh * IDLE_RATE;
   const flow = idle ? 'idle' : bank.current_mA > 0 ? 'in' : 'out';
   const tag = $('flow');
   tag.className = `tag ${flow}`;
-  put(tag, !isKnown ? '–' : text({ idle: 'glance.idle', in: 'glance.charging', out: 'glance.discharging' }[flow]));
+  put(tag, !isHeard ? '–' : text({ idle: 'glance.idle', in: 'glance.charging', out: 'glance.discharging' }[flow]));
   const soc = bank.soc_cpct / 100;
   put($('soc'), measured(number(soc, soc < 99.95 && soc > 0 ? 1 : 0)));
   const bar = $('soc-bar');
@@ -46,13 +46,13 @@ function showGlance({ bank, packs, commands }) {
     return ceiling ? [fill, mark] : [fill];
   });
   const [to, seconds] = idle ? ['still'] : bank.current_mA > 0 ? ['full', bank.time_to_full_s] : ['empty', bank.time_to_empty_s];
-  put($('soc-note'), !isKnown ? text('glance.unknown')
+  put($('soc-note'), !isKnown ? text('glance.unknown') : !isHeard ? text('glance.lost')
     : to === 'still' ? text('glance.still') : seconds === undefined ? '' : text(`glance.${to}`, { time: duration(seconds) }));
   const [watts, unit] = power(bank.power_W);
   const figures = [
     ['voltage', number(bank.voltage_mV / 1000, 2), 'V'],
-    ['current', signed(bank.current_mA / 1000, 1), 'A'],
-    ['power', (bank.power_W > 0 ? '+' : '') + watts, unit],
+    ['current', isHeard ? signed(bank.current_mA / 1000, 1) : '–', 'A'],
+    ['power', isHeard ? (bank.power_W > 0 ? '+' : '') + watts : '–', unit],
     ['capacity', number(bank.remaining_mAh / 1000), `/ ${number(bank.full_mAh / 1000)} Ah`],
     ['temperature', bank.temperature_dC === undefined ? '–' : number(bank.temperature_dC / 10, 1), '°C'],
     ['cells', bank.cell_delta_mV === undefined ? '–' : number(bank.cell_delta_mV), 'mV'],
@@ -150,6 +150,7 @@ function showAlarms({ bank, packs, warnings }) {
     for (const warning of pack.warnings) add(warning, 'warning', false, place({ pack: pack.number }));
   }
   const fromPacks = new Set(packs.flatMap((pack) => [...pack.alarms, ...pack.warnings].map((thing) => thing.name)));
+  if (fromPacks.has('bms_lost')) fromPacks.add('communication'); // the same thing in the words of the inverter
   for (const alarm of bank.protections) if (!fromPacks.has(alarm.name)) add(alarm, 'alarm', true);
   for (const alarm of bank.alarms) if (!fromPacks.has(alarm.name)) add(alarm, 'alarm', false);
   if (fromPacks.has('communication')) fromPacks.add('bms_lost'); // the pack's own alarm says which
@@ -176,7 +177,7 @@ function showHealth({ bms_ports: lines, inverters, control, packs }) {
     const beat = port.heartbeat_age_ms, heard = beat !== undefined && beat <= HEARTBEAT_TIMEOUT;
     links.push({ look: heard ? '' : 'warn', name: text('health.heartbeat') + (inverters.length > 1 ? ` ${port.number}` : ''), age: age(beat), state: heard ? '' : text('health.unheard'), detail: text(heard ? 'health.heard' : 'health.silence') });
   }
-  links.push({ look: '', name: text('health.control'), age: text('health.running'), state: '', detail: text('health.uptime', { time: duration(control.uptime_s), boot: control.generation }) });
+  links.push({ look: '', name: text('health.control'), age: text('health.running'), state: '', detail: text('health.uptime', { time: duration(control.uptime_s) }) });
   const box = $('health');
   refresh(box, links.map((link) => link.name), () => links.map((link) =>
     make('div', { class: 'link' }, make('span', { class: 'dot' }), make('strong', {}, link.name), make('span', { class: 'age' }), make('span', { class: 'detail' }))));

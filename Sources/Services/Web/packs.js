@@ -6,8 +6,11 @@ import { age, amps, degrees, make, number, put, signed, text, volts } from './te
 
 const LOOKS = { active: 'in', joining: '', charge_off: 'warn', discharge_off: 'warn', isolated: 'warn', suspect: 'warn', lost: 'alarm', fault: 'alarm', absent: '', excluded: '' };
 
+/// States in which current can flow in at least one direction. Not what the inverter is told to be online: it counts lost packs, too.
+const CONDUCTING = new Set(['active', 'charge_off', 'discharge_off']);
+
 export function showPacks({ packs, bank }) {
-  put(document.getElementById('packs-note'), text('packs.note', { online: bank.packs_online, expected: bank.packs_expected }));
+  put(document.getElementById('packs-note'), text('packs.note', { online: packs.filter((pack) => CONDUCTING.has(pack.state)).length, expected: bank.packs_expected }));
   const box = document.getElementById('pack-cards');
   refresh(box, packs.map((pack) => [pack.number, pack.name]), () => packs.length ? packs.map(card) : [make('p', { class: 'note' }, text('packs.none'))]);
   packs.forEach((pack, i) => fill(box.children[i], pack));

@@ -1,6 +1,7 @@
 // The way to the server: requests with the CSRF token, the live stream, and who the reader is (docs/openapi.yaml).
 
-export const session = { role: 'none', login_needed: false, csrf_token: '' };
+/// `keepsHistory`: false when the server has nothing to ask for.
+export const session = { role: 'none', login_needed: false, csrf_token: '', keepsHistory: true };
 
 export class Refused extends Error {
   constructor(status, problem) {
