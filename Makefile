@@ -52,14 +52,11 @@ verify: release ## everything that needs heavy peers: real SocketCAN with its er
 SERVICES := .build-services
 
 .PHONY: verify-serve
-verify-serve: ## what people see: schemathesis, kill -9, full disk, a real Chromium, a real mosquitto, a real Home Assistant
+verify-serve: ## what people see: its tests, then schemathesis, kill -9, full disk, Chromium, mosquitto, Home Assistant, the bus
 	scripts/bootstrap serve verify
-	PACKBRIDGE_SERVICES=1 swift build --scratch-path $(SERVICES)
-	$(PYTHON) Tests/peers/rest_schemathesis.py --products $(SERVICES)/debug
-	$(PYTHON) Tests/peers/history_survives.py --products $(SERVICES)/debug
-	$(PYTHON) Tests/peers/browser.py
-	$(PYTHON) Tests/peers/mosquitto.py $(SERVICES)/debug
-	$(PYTHON) Tests/peers/home_assistant.py $(SERVICES)/debug "$$(scripts/home-assistant)"
+	PACKBRIDGE_SERVICES=1 swift build --build-tests --scratch-path $(SERVICES)
+	$(SERVICES)/debug/packbridgePackageTests.xctest --testing-library swift-testing --filter 'ServicesTests|MQTTTests'
+	scripts/verify-serve $(SERVICES)/debug
 
 .PHONY: bench-serve
 bench-serve: ## measure packbridge-serve: memory, CPU, requests, streams, first paint, a chart of a year

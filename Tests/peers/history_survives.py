@@ -17,7 +17,7 @@ import tempfile
 import time
 
 import serve_alone
-from serve_alone import ROOT, Failure, check
+from serve_alone import ROOT, Skipped, check
 
 
 def main():
@@ -25,9 +25,18 @@ def main():
     options.add_argument("--products", default=ROOT / ".build/debug")
     options.add_argument("--kills", type=int, default=200)
     chosen = options.parse_args()
-    killed(chosen.products, chosen.kills)
-    damaged(chosen.products)
-    print(f"{2 + full_disk(chosen.products)} passed, 0 failed")
+    products = pathlib.Path(chosen.products)
+
+    def kill_9():
+        return killed(products, chosen.kills)
+
+    def damaged_file():
+        return damaged(products)
+
+    def disk_full():
+        return full_disk(products)
+
+    return serve_alone.judge(kill_9, damaged_file, disk_full)
 
 
 def configuration(path):
@@ -59,7 +68,7 @@ def killed(products, kills):
         check(lines > 0, "nothing was ever stored")
         left = [name for name in os.listdir(folder) if ".damaged-" in name]
         check(not left, f"a good file was taken for a damaged one: {left}")
-    print(f"history_survives: {kills} kills, {lines} rows, no damage")
+    return f"{kills} kills, {lines} rows, no damage"
 
 
 def has_rows(database):
@@ -89,7 +98,6 @@ def damaged(products):
             check(any(".damaged-" in name for name in os.listdir(folder)), "the damaged file is not kept")
             check(serve.json("/api/v1/snapshot")["snapshot"] > 0, "no live data")
             check(serve.json("/api/v1/status")["health"]["history"] == "ok", "no new history")
-    print("history_survives: a damaged file is replaced and told")
 
 
 def told(serve):
@@ -97,15 +105,13 @@ def told(serve):
 
 
 def full_disk(products):
-    """Returns how many checks it made: 0 when nothing can be mounted."""
+    """A disk that fills up is told, costs no live data, and the history goes on when there is room again."""
     if os.geteuid() != 0:
-        print("history_survives: SKIPPED the full disk: only root can mount a small one")
-        return 0
+        raise Skipped("only root can mount a small disk")
     with tempfile.TemporaryDirectory(prefix="packbridge-") as folder, tempfile.TemporaryDirectory() as disk:
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], capture_output=True)
         if mounted.returncode != 0:
-            print("history_survives: SKIPPED the full disk: nothing can be mounted here")
-            return 0
+            raise Skipped("nothing can be mounted here")
         try:
             path = pathlib.Path(disk) / "history.db"
             with serve_alone.running(products, configuration(path), per_second=5, folder=folder) as serve:
@@ -135,12 +141,7 @@ def full_disk(products):
                 serve.stop()
         finally:
             subprocess.run(["umount", disk], check=True)
-    print("history_survives: a full disk is told and survived")
-    return 1
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failure as failure:
-        sys.exit(f"history_survives: {failure}")
+    sys.exit(main())
