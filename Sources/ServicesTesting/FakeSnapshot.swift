@@ -156,7 +156,14 @@ public struct FakeSnapshot: Sendable {
         var control = ControlConfiguration(chemistry: .lfp)
         (control.userCharge, control.userDischarge) = (140_000, 280_000)
         for _ in 0..<2 { control.packs.append(PackConfiguration()) }
-        return BridgeConfiguration(control: control).image().withBytes { bytes in bytes.indices.map { bytes[$0] } }
+        var bridge = BridgeConfiguration(control: control)
+        for index in UInt8(0)..<2 {
+            var port = BMSPortConfiguration()
+            port.firstPack = index
+            port.addresses.append(0)
+            bridge.bmsPorts.append(port)
+        }
+        return bridge.image().withBytes { bytes in bytes.indices.map { bytes[$0] } }
     }
 
     /// The messages of this snapshot in the order in which the engine sends them.

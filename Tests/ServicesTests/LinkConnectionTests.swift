@@ -19,6 +19,9 @@ import Testing
             #expect(snapshot.limits.charge_current.reason.rule == "cell_high")
             #expect(snapshot.limits.charge_current.reason.cell == 7)
             #expect(snapshot.phase.waiting.for == "tail_current")
+            serve.control.send(FakeSnapshot(second: 2))
+            let knowsLines = await eventually { await serve.hub.snapshot?.bms_ports.map(\.packs) == [[1], [2]] }
+            #expect(knowsLines)
             #expect(snapshot.health.bms == .ok && snapshot.health.heartbeat == .ok)
         }
     }
@@ -81,6 +84,20 @@ import Testing
             let arrived = await eventually { await serve.hub.snapshot?.snapshot == 9 }
             #expect(arrived)
             #expect(await serve.hub.linkStatistics.reconnects == 1)
+        }
+    }
+
+    @Test func `a control process that is silent for ten seconds is an alarm, a start is none`() async throws {
+        let clock = TestClock()
+        try await withServe(snapshots: 0, clock: clock.clock) { serve in
+            try await Task.sleep(for: .milliseconds(1500))
+            #expect(await !serve.hub.recentEvents.contains { $0.kind == "link" })
+            clock.advance(11_000)
+            let told = await eventually { await serve.hub.recentEvents.contains { $0.kind == "link" && $0.ongoing == true } }
+            #expect(told)
+            serve.control.send(FakeSnapshot(second: 1))
+            let over = await eventually { await serve.hub.recentEvents.contains { $0.kind == "link" && $0.until_ms != nil } }
+            #expect(over)
         }
     }
 

@@ -200,7 +200,7 @@ class World:
                 charge_current=dict(mA=ccl, configured_mA=USER_CHARGE, enabled=not cold, reason=ccl_why), discharge_current=dict(mA=dcl, configured_mA=USER_DISCHARGE, enabled=True, reason=dcl_why), requests=[]),
             phase=dict(name=phase, remembered=remembered, since_ms=now_ms - 1_320_000, waiting=waiting),
             warnings=warnings, packs=packs,
-            bms_ports=[dict(number=p["number"], protocol="jk_4e57", open=True, bytes=14_205_331, snapshots=48_190 + self.snapshot, timeouts=3 if p["stage"] == "fresh" else 77,
+            bms_ports=[dict(number=p["number"], protocol="jk_4e57", packs=[p["number"]], open=True, bytes=14_205_331, snapshots=48_190 + self.snapshot, timeouts=3 if p["stage"] == "fresh" else 77,
                             reopens=0, rejections=[dict(name="bad_checksum", count=2)]) for p in packs],
             inverters=[dict(number=1, dialect="pylontech", state="active", heartbeat_age_ms=beat, sets=self.snapshot, sent=self.snapshot * 6, busy=0, dropped=0,
                             received=self.snapshot, heartbeats=self.snapshot, bus_offs=0, restarts=0, frames=frames(report))],

@@ -15,6 +15,8 @@ struct SnapshotContext: Sendable {
     var interval: Int64?
     var configuredCharge: Int32?
     var configuredDischarge: Int32?
+    /// The packs on each BMS line.
+    var packsOfLines: [[UInt8]] = []
     var chargeVoltageSince: Int64?
     var chargeCurrentSince: Int64?
     var dischargeCurrentSince: Int64?
@@ -42,7 +44,7 @@ extension SnapshotDocument {
                     ? nil : Place(pack: bank.preventsFull.pack, cell: bank.preventsFull.cell)),
             warnings: Named.list(bank.warnings),
             packs: snapshot.packs.map { Pack($0, names: context.packNames) },
-            bms_ports: snapshot.bmsPorts.map(BMSPort.init),
+            bms_ports: snapshot.bmsPorts.map { BMSPort($0, context) },
             inverters: snapshot.inverterPorts.map(Inverter.init),
             commands: context.commands)
     }
@@ -183,10 +185,13 @@ extension SnapshotDocument.Settings {
 }
 
 extension SnapshotDocument.BMSPort {
-    init(_ port: BMSPortPayload) {
+    init(_ port: BMSPortPayload, _ context: SnapshotContext) {
         let counters = port.counters
+        let line = Int(port.number) - 1
         self.init(
-            number: port.number, protocol: stableName(port.bmsProtocol), open: port.isOpen, bytes: counters.bytes,
+            number: port.number, protocol: stableName(port.bmsProtocol),
+            packs: context.packsOfLines.indices.contains(line) ? context.packsOfLines[line] : nil, open: port.isOpen,
+            bytes: counters.bytes,
             snapshots: UInt64(counters.snapshots), timeouts: UInt64(counters.timeouts), reopens: UInt64(counters.reopens),
             rejections: FrameRejection.allCases.compactMap { cause in
                 let count = counters.rejections[Int(cause.rawValue)]

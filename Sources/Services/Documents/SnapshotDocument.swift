@@ -245,6 +245,8 @@ public struct SnapshotDocument: Codable, Equatable, Sendable {
     public struct BMSPort: Codable, Equatable, Sendable {
         public var number: UInt8
         public var `protocol`: String
+        /// Packs on this line; absent until the control process has told its configuration.
+        public var packs: [UInt8]?
         public var open: Bool
         public var bytes: UInt64
         public var snapshots: UInt64

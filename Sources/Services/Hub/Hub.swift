@@ -32,6 +32,7 @@ public actor Hub: Service {
     /// Streams that were too slow.
     public private(set) var droppedSubscribers: UInt64 = 0
 
+    private let started: Int64
     private var lastEvent: UInt32 = 0
     private var averagedCurrent: Double?
     private var lastReasons: [String: (rule: LimitRule, place: CellPlaceKey, since: Int64)] = [:]
@@ -65,6 +66,7 @@ public actor Hub: Service {
         self.configuration = configuration
         self.logger = logger
         self.clock = clock
+        started = clock()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         context.name = configuration.name
         context.packNames = configuration.packNames
@@ -168,9 +170,15 @@ public actor Hub: Service {
 
     private func takeConfiguration(_ image: [UInt8]) {
         configurationImage = image
-        let control = try? BridgeConfiguration(image: image.span).control
-        context.configuredCharge = control?.userCharge
-        context.configuredDischarge = control?.userDischarge
+        let bridge = try? BridgeConfiguration(image: image.span)
+        context.configuredCharge = bridge?.control.userCharge
+        context.configuredDischarge = bridge?.control.userDischarge
+        context.packsOfLines = []
+        for index in 0..<(bridge?.bmsPorts.count ?? 0) {
+            guard let port = bridge?.bmsPorts[index] else { continue }
+            let count = UInt8(max(1, port.addresses.count))
+            context.packsOfLines.append((0..<count).map { port.firstPack &+ $0 &+ 1 })
+        }
     }
 
     private func take(_ snapshot: BridgeSnapshot) {
@@ -247,7 +255,9 @@ public actor Hub: Service {
         let before = context.health
         let hadCommands = context.commands
         refresh(at: now)
-        let linkProblem = context.health.link == .ok ? nil : context.health.problems.first
+        // A start, and a control process that is started anew, are no alarm.
+        let silence = now - (latest == nil ? started : context.receivedAt)
+        let linkProblem = silence > HealthJudge.lostAfter ? context.health.problems.first : nil
         for event in journal.note(kind: "link", problem: linkProblem, severity: .alarm, at: now) { publish(event) }
         if context.health != before { distribute(HubNews(.health(context.health), json: encode(context.health))) }
         secondsToHeartbeat -= 1

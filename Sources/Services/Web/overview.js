@@ -165,7 +165,9 @@ const HEARTBEAT_TIMEOUT = 10_000;
 function showHealth({ bms_ports: lines, inverters, control, packs }) {
   const many = (key, number, count) => text(`health.${key}`, { number: count > 1 || key === 'bms' ? number : '' }).trim();
   const links = lines.map((line) => {
-    const pack = packs.find((candidate) => candidate.number === line.number);
+    // Several packs may share a line: the oldest of their readings counts.
+    const here = packs.filter((candidate) => (line.packs ?? [line.number]).includes(candidate.number));
+    const pack = here.reduce((worst, other) => !worst || (other.age_ms ?? Infinity) > (worst.age_ms ?? Infinity) ? other : worst, undefined);
     const bad = line.rejections.reduce((sum, entry) => sum + entry.count, 0) + line.timeouts;
     const look = !line.open || pack?.stage === 'lost' ? 'alarm' : pack && pack.stage !== 'fresh' ? 'warn' : '';
     const state = !line.open ? 'closed' : look === 'alarm' ? 'lost' : look ? 'late' : '';
