@@ -3,7 +3,7 @@ import CLinux
 import Glibc
 
 /// Tells systemd that the service is ready, alive or stopping (sd_notify(3), without its library). Does nothing outside systemd.
-public struct ServiceNotifier {
+public struct ServiceNotifier: Sendable {
     private let socket: String?
     /// Half the time after which systemd restarts us; nil when it does not watch.
     private let aliveInterval: Milliseconds?

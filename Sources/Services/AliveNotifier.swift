@@ -8,9 +8,10 @@ struct AliveNotifier: Service {
     let hub: Hub
 
     func run() async throws {
-        var notifier = ServiceNotifier()
-        notifier.ready()
+        let teller = ServiceNotifier()
+        teller.ready()
         await cancelWhenGracefulShutdown {
+            var notifier = teller
             while !Task.isCancelled {
                 // A hub that answers nobody must not look alive.
                 _ = await hub.subscriberCount
@@ -18,6 +19,6 @@ struct AliveNotifier: Service {
                 try? await Task.sleep(for: .seconds(1))
             }
         }
-        notifier.stopping()
+        teller.stopping()
     }
 }
