@@ -82,7 +82,7 @@ struct PortSource: FrameSource {
     init(_ address: CANAddress) throws {
         self.address = address
         port = address.makePort()
-        loop = try EventLoop()
+        loop = try eventLoop()
         try open()
     }
 
@@ -113,6 +113,6 @@ struct PortSource: FrameSource {
             body(frame, Double(now.since(start)) / 1000)
         }
         if came { first = start }
-        return true
+        return !loop.stopRequested
     }
 }
