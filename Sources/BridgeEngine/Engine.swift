@@ -44,7 +44,8 @@ public struct Engine: Sendable {
         }
         inverterPorts = InlineArray { i in
             InverterPort(
-                i < configuration.inverterPorts.count ? configuration.inverterPorts[i] : InverterPortConfiguration())
+                i < configuration.inverterPorts.count ? configuration.inverterPorts[i] : InverterPortConfiguration(),
+                zero: configuration.control.inverter.zeroCurrent)
         }
         started = now
         nextTick = now

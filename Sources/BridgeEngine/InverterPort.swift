@@ -5,6 +5,9 @@ import InverterDialects
 /// the heartbeat and brings the controller back after bus-off (failsafe.md §6, amendments 13 and 28).
 struct InverterPort: Sendable, BitwiseCopyable {
     let configuration: InverterPortConfiguration
+    /// What these inverters take for zero, 0 or 100 mA. Each of them needs the whole of it: a share would be an exact 0, which is what
+    /// such an inverter ignores.
+    private let zero: Milliamps
     private(set) var state = CANBusState.closed
     private(set) var counters = InverterPortCounters()
     private(set) var lastHeartbeat: Instant?
@@ -30,8 +33,9 @@ struct InverterPort: Sendable, BitwiseCopyable {
     /// After this long on the bus the next bus-off starts with the shortest back-off again.
     static let healthyAfter: Milliseconds = 10_000
 
-    init(_ configuration: InverterPortConfiguration) {
+    init(_ configuration: InverterPortConfiguration, zero: Milliamps = 0) {
         self.configuration = configuration
+        self.zero = zero
     }
 
     var isBusy: Bool { setBegan != nil && next < frames.count }
@@ -165,7 +169,7 @@ struct InverterPort: Sendable, BitwiseCopyable {
     }
 
     private func share(of limit: Milliamps) -> Milliamps {
-        Milliamps(truncatingIfNeeded: Int64(limit) * Int64(configuration.sharePerMille) / 1000)
+        max(Milliamps(truncatingIfNeeded: Int64(limit) * Int64(configuration.sharePerMille) / 1000), min(limit, zero))
     }
 
     /// The spec recommends 20...100 ms between frames; a short cycle needs less.

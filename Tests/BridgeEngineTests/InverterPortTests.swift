@@ -27,11 +27,11 @@ import Testing
         }
     }
 
-    func opened(cycle: Int64 = 1000, share: Int32 = 1000) -> InverterPort {
+    func opened(cycle: Int64 = 1000, share: Int32 = 1000, zero: Milliamps = 0) -> InverterPort {
         var configuration = InverterPortConfiguration()
         configuration.cycle = cycle
         configuration.sharePerMille = share
-        var port = InverterPort(configuration)
+        var port = InverterPort(configuration, zero: zero)
         port.changed(to: .active, at: Instant(milliseconds: 0))
         return port
     }
@@ -45,6 +45,18 @@ import Testing
         let first = ports.sent.prefix(6)
         #expect(first.map(\.frame.id) == [0x351, 0x355, 0x356, 0x359, 0x35C, 0x35E])
         #expect(first.map(\.at) == [0, 100, 200, 300, 400, 500])
+    }
+
+    @Test(arguments: [(0, 0), (100, 1)] as [(Milliamps, Int)])
+    func `half of what an inverter takes for zero is still its zero`(zero: Milliamps, tenths: Int) {
+        var port = opened(share: 500, zero: zero)
+        var ports = RecordingPorts()
+        var blocked = report
+        (blocked.chargeCurrentLimit, blocked.dischargeCurrentLimit) = (zero, 40_100)
+        run(&port, &ports, from: 0, to: 100, report: blocked)
+        let limits = ports.sent.first { $0.frame.id == 0x351 }?.frame
+        #expect(limits.map { Int($0[2]) | Int($0[3]) << 8 } == tenths)
+        #expect(limits.map { Int($0[4]) | Int($0[5]) << 8 } == 200, "half of 40.1 A, cut")
     }
 
     @Test(arguments: [100, 250, 1200] as [Int64])

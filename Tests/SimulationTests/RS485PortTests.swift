@@ -15,7 +15,10 @@ private struct TwoInverterRig {
     private var wakeAt: Int64 = 0
     var isUnplugged = false
 
-    init(shares: (Int32, Int32) = (500, 500), charge: Milliamps = 101_000, silentWhenLost: Bool = false) {
+    init(
+        shares: (Int32, Int32) = (500, 500), charge: Milliamps = 101_000, silentWhenLost: Bool = false,
+        second dialect: DialectName? = nil
+    ) {
         var control = ControlConfiguration(chemistry: .lfp)
         control.userCharge = charge
         control.userDischarge = 99_000
@@ -32,7 +35,7 @@ private struct TwoInverterRig {
         first.sharePerMille = shares.0
         var second = InverterPortConfiguration()
         second.sharePerMille = shares.1
-        second.rs485 = PylontechRS485Settings()
+        if let dialect { second.dialect = dialect } else { second.rs485 = PylontechRS485Settings() }
         configuration.inverterPorts.append(first)
         configuration.inverterPorts.append(second)
         packs = (0..<2).map { SimulatedPack(PackDesign(), seed: UInt64($0 + 1)) }
@@ -97,13 +100,13 @@ private struct Recorder: EnginePorts {
     var now: Int64 = 0
     var requests: [(port: Int, bytes: [UInt8])] = []
     var frames: [CANFrame] = []
+    var framesOfSecond: [CANFrame] = []
     var answer: [UInt8] = []
     mutating func transmit(_ bytes: Span<UInt8>, onBMSPort port: Int) {
         requests.append((port, bytes.indices.map { bytes[$0] }))
     }
     mutating func transmit(_ frame: CANFrame, onInverterPort port: Int) -> CANSendResult {
-        if port != 0 { Issue.record("a CAN frame on the RS485 port") }
-        frames.append(frame)
+        if port == 0 { frames.append(frame) } else { framesOfSecond.append(frame) }
         return .queued
     }
     mutating func transmit(_ bytes: Span<UInt8>, onInverterPort port: Int) {
@@ -149,6 +152,35 @@ private struct Recorder: EnginePorts {
             #expect((can.discharge + line.discharge) * 100 <= Int(report.dischargeCurrentLimit))
         }
         #expect(rig.engine.controller.output.report.chargeCurrentLimit == 100_700, "the limits have risen in between")
+    }
+
+    /// Charge current limit of a dialect in tenths of an ampere, out of the last frames.
+    private func chargeLimit(_ frames: [CANFrame], _ dialect: DialectName) -> Int64? {
+        var found: Int64?
+        dialect.signals { signal in
+            guard signal.name.description == "ChargeCurrentLimit", let frame = frames.last(where: { $0.id == signal.frame })
+            else { return }
+            found = signal.raw(in: frame)
+        }
+        return found
+    }
+
+    @Test(arguments: [DialectName.growatt, .victron, .sma])
+    func `two inverters on CAN are each spoken to in their own dialect`(dialect: DialectName) throws {
+        var rig = TwoInverterRig(shares: (600, 400), second: dialect)
+        for _ in 0..<40 {
+            rig.run(seconds: 4)
+            guard let first = chargeLimit(rig.ports.frames, .pylontech),
+                let second = chargeLimit(rig.ports.framesOfSecond, dialect)
+            else { continue }
+            #expect((first + second) * 100 <= rig.engine.controller.output.report.chargeCurrentLimit)
+        }
+        #expect(chargeLimit(rig.ports.frames, .pylontech) == 606)
+        #expect(chargeLimit(rig.ports.framesOfSecond, dialect) == 404)
+        let ids = Set(rig.ports.framesOfSecond.map(\.id))
+        var set = FrameSet(filler: CANFrame(id: 0, length: 0))
+        dialect.encode(BankReport(), into: &set)
+        #expect(ids == Set((0..<set.count).map { set[$0].id }))
     }
 
     @Test func `a lost battery is told as zero limits, and as silence where the profile wants that`() throws {
