@@ -21,8 +21,8 @@ public struct JKBusStream: Sendable {
 
     /// Silence after which what is incomplete is given up. The next telegram of a bus comes at the earliest after about 35 ms.
     static let silence: Milliseconds = 50
-    /// A record takes 26 ms.
-    static let longest: Milliseconds = 150
+    /// A record takes 26 ms, and 313 ms on a line of 9600 baud, the other rate that the units know.
+    static let longest: Milliseconds = 400
 
     private var queue = ByteQueue<640>()
     private var found: Candidate?
