@@ -13,7 +13,7 @@ help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: release ## watch the bridge work, with nothing to plug in
+demo: release ## watch the bridge work in the terminal and on http://127.0.0.1:8080, with nothing to plug in
 	$(RELEASE)/release/packbridge demo
 
 .PHONY: build

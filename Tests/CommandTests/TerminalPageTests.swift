@@ -1,6 +1,8 @@
 import Battery
 import BridgeEngine
 import ChargeControl
+import Foundation
+import JKBMS
 import LinkClient
 import Simulation
 import Testing
@@ -72,5 +74,71 @@ import Testing
         for text in ["", "nonsense", "unplug@", "unplug@x", "unplug@-1", "unplug@5+0", "unplug@5+y"] {
             #expect(FaultPlan(argument: text) == nil, "\(text)")
         }
+    }
+}
+
+@Suite struct StatusTests {
+    private var snapshot: BridgeSnapshot {
+        var bank = BankPayload()
+        bank.mayTransmit = true
+        bank.chargeReason = Reason(.cellHigh, bound: 67_500, place: CellPlace(pack: 1, cell: 7), input: 3450)
+        (bank.report.remaining, bank.report.highestCell) = (123_456, 3451)
+        bank.preventsFull = CellPlace(pack: 1, cell: 3)
+        var snapshot = BridgeSnapshot(bank: bank)
+        var pack = PackPayload()
+        (pack.number, pack.status.age) = (1, 400)
+        pack.status.dischargeReason = Reason(.cold, bound: 5000, place: CellPlace(pack: 1, cell: 2), input: -20)
+        (pack.reading.cycles, pack.reading.chargeSwitch) = (87, false)
+        pack.reading.cellTemperatures.append(.value(-20))
+        pack.reading.cellTemperatures.append(.absent)
+        pack.reading.mosfetTemperature = .invalid
+        snapshot.packs = [pack]
+        var port = BMSPortPayload()
+        port.number = 1
+        for rejection in [FrameRejection.badChecksum, .badChecksum, .echo] {
+            port.counters.rejections[Int(rejection.rawValue)] += 1
+        }
+        snapshot.bmsPorts = [port]
+        snapshot.orders = [OrderInForce(.chargeCap, value: 20_000, remaining: 90_000), OrderInForce(.fullNow, remaining: 0)]
+        return snapshot
+    }
+
+    private func json(_ snapshot: BridgeSnapshot) throws -> [String: Any] {
+        var text = JSONText()
+        text.write(snapshot)
+        return try #require(JSONSerialization.jsonObject(with: Data(text.bytes)) as? [String: Any])
+    }
+
+    @Test func `the JSON tells packs with their reasons, orders in force and what is unknown as null`() throws {
+        let object = try json(snapshot)
+        let pack = try #require((object["packs"] as? [[String: Any]])?.first)
+        #expect((pack["discharge_reason"] as? [String: Any])?["rule"] as? String == "cold")
+        #expect(pack["cycles"] as? Int == 87 && pack["charge_switch"] as? Bool == false)
+        #expect(pack["remaining_mAh"] is NSNull && pack["mosfet_temperature_dC"] is NSNull)
+        let temperatures = try #require(pack["cell_temperatures_dC"] as? [Any])
+        #expect(temperatures.first as? Int == -20 && temperatures.last is NSNull && temperatures.count == 2)
+        let orders = try #require(object["orders"] as? [[String: Any]])
+        #expect(orders.map { $0["order"] as? String } == ["charge_cap", "full_now"])
+        #expect(orders.first?["value"] as? Int == 20_000 && orders.first?["remaining_ms"] as? Int == 90_000)
+        #expect((object["bank"] as? [String: Any])?["remaining_mAh"] as? Int == 123_456)
+        #expect((object["prevents_full"] as? [String: Any])?["cell"] as? Int == 3)
+        #expect((object["bms_ports"] as? [[String: Any]])?.first?["rejected"] as? Int == 2)
+    }
+
+    @Test func `a control process that tells no orders has none in the JSON and none in the table`() throws {
+        var old = snapshot
+        old.orders = nil
+        #expect((try json(old)["orders"] as? [Any])?.isEmpty == true)
+        #expect(!StatusText().page(old).contains("order "))
+    }
+
+    @Test func `orders in force stand in the table with the time they have left`() {
+        let page = StatusText().page(snapshot)
+        #expect(page.contains("order              charge current at most 20.0 A, for another 1 min 30 s\n"))
+        #expect(page.contains("order              charge to full now\n"))
+    }
+
+    @Test func `a page that is drawn again clears what it does not cover`() {
+        #expect(redrawn("a\nb\n") == "\u{1B}[Ha\u{1B}[K\nb\u{1B}[K\n\u{1B}[J")
     }
 }

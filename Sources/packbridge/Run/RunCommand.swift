@@ -164,7 +164,7 @@ private struct Supervisor {
     private mutating func show(_ snapshot: BridgeSnapshot) {
         if news.isTerminal {
             let address = "Page " + (serve.address ?? "not there") + "\n\n"
-            News.write(clearScreen + page.page(snapshot) + address + news.latest.joined(separator: "\n") + "\n")
+            News.write(redrawn(page.page(snapshot) + address + news.latest.joined(separator: "\n") + "\n"))
         } else if Instant.now >= nextLine {
             nextLine = Instant.now + 60_000
             News.write(page.line(snapshot) + "\n")

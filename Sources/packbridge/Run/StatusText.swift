@@ -17,6 +17,7 @@ struct StatusText {
         var lines = [head(bank)]
         lines.append("")
         lines += told(bank)
+        for order in snapshot.orders ?? [] { lines.append("  order              \(order.sentence)") }
         lines.append("")
         for pack in snapshot.packs { lines += packLines(pack) }
         lines.append("")
@@ -90,11 +91,8 @@ struct StatusText {
     }
 
     private func line(_ port: BMSPortPayload) -> String {
-        let rejected = (0..<port.counters.rejections.count)
-            .filter { FrameRejection(rawValue: UInt8($0)) != .echo }
-            .reduce(UInt32(0)) { $0 + port.counters.rejections[$1] }
         return "BMS \(device(bmsDevices, port.number))  \(port.isOpen ? "open" : coloured("not open", .red)), "
-            + "\(port.counters.snapshots) answers, \(rejected) rejected, \(port.counters.timeouts) missing"
+            + "\(port.counters.snapshots) answers, \(port.rejected) rejected, \(port.counters.timeouts) missing"
     }
 
     private func line(_ port: InverterPortPayload) -> String {
