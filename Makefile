@@ -37,6 +37,7 @@ test: ## unit, golden, capture and property tests, then those against the Python
 	$(PYTHON) Tests/peers/detect.py .build/debug
 	$(PYTHON) Tests/peers/dialects_cantools.py .build/debug/packbridge --seed $$RANDOM
 	$(PYTHON) Tests/peers/tools.py .build/debug
+	$(PYTHON) Tests/peers/run_supervision.py .build/debug missing
 
 .PHONY: embedded-check
 embedded-check: ## the core builds for riscv32 in Embedded Swift and links without an allocator

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import pathlib
+import pty
 import re
 import signal
 import socket
@@ -19,6 +20,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import urllib.request
 
@@ -291,9 +293,41 @@ notifications: {{url: "https://127.0.0.1:9/x", severity: alarm, token_file: {pem
     return report
 
 
+def password_on_a_terminal(binaries):
+    report = Report("a password on a terminal")
+
+    def ask(*lines):
+        """What the terminal showed, the exit code, and whether the terminal echoes afterwards."""
+        pid, master = pty.fork()
+        if pid == 0:
+            os.execv(binaries / "packbridge", ["packbridge", "password"])
+        shown, waiting, end = b"", list(lines), time.monotonic() + 20
+        with contextlib.suppress(OSError):
+            while time.monotonic() < end:
+                shown += os.read(master, 1024)
+                if waiting and shown.count(b": ") > len(lines) - len(waiting):
+                    os.write(master, waiting.pop(0))
+        echoes = True
+        with contextlib.suppress(termios.error):
+            echoes = bool(termios.tcgetattr(master)[3] & termios.ECHO)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.close(master)
+        return shown.decode(), code, echoes
+
+    shown, code, echoes = ask(b"sun and moan\x7f\x7fon\r", b"sun and moon\r")
+    report.check("the line for the configuration is printed", code == 0 and "  password_hash: $y$" in shown, (code, shown))
+    report.check("what is typed is not shown", "sun" not in shown and "moon" not in shown, shown)
+    report.check("the terminal echoes again", echoes)
+    shown, code, echoes = ask(b"sun and moon\r", b"sun and moan\r")
+    report.check("two that differ are refused", code == 1 and "not the same" in shown and "$y$" not in shown, (code, shown))
+    shown, code, echoes = ask(b"sun\x03")
+    report.check("Ctrl-C ends it and leaves the terminal as it was", code == 1 and echoes, (code, shown))
+    return report
+
+
 def main():
     binaries = pathlib.Path(sys.argv[1]).resolve()
-    scenarios = [killed_and_hung, hung_at_the_end, crashing, missing, parent_killed, control_killed, everything_configured]
+    scenarios = [killed_and_hung, hung_at_the_end, crashing, missing, parent_killed, control_killed, everything_configured, password_on_a_terminal]
     wanted = sys.argv[2:]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         reports = [one.result() for one in [pool.submit(s, binaries) for s in scenarios if not wanted or s.__name__ in wanted]]

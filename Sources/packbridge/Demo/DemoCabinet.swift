@@ -102,11 +102,12 @@ final class DemoCabinet {
         house.advance(to: Int64(clock))
     }
 
-    /// Fast in the flat middle of the battery, slow near its ends: there a minute decides.
+    /// Fast in the flat middle of the battery, slow near its ends: there a minute decides. The night, in which little happens, goes
+    /// by three times as fast.
     private func pace(_ current: Double) -> Double {
         let highest = bank.packs.map(\.highest).max() ?? 0
         let lowest = bank.packs.map(\.lowest).min() ?? 0
         if current > 1 && highest > 3.38 || lowest < 3.05 { return min(fastest, 8) }
-        return fastest
+        return house.sun > 0 || fastest == 1 ? fastest : fastest * 3
     }
 }
