@@ -9,6 +9,7 @@ enum BMSSession: Sendable {
     case jkModbus(JKModbusSession)
     case jk55AA(JK55AASession)
     case jkCAN(JKCANListener)
+    case link(LinkInput)
 
     init(_ configuration: BMSPortConfiguration) {
         let (addresses, pace) = (configuration.addresses, configuration.pace)
@@ -22,6 +23,7 @@ enum BMSSession: Sendable {
                 JKCANListener(
                     address: addresses.isEmpty ? 0 : addresses[0], chargeIsPositive: !configuration.dischargeIsPositive,
                     usesUnconfirmed: configuration.trustsUnconfirmed, interval: pace.interval))
+        case .link: self = .link(LinkInput())
         }
     }
 
@@ -36,7 +38,7 @@ enum BMSSession: Sendable {
         case .jk55AA(var session):
             session.receive(bytes, at: now, on: &line)
             self = .jk55AA(session)
-        case .jkCAN: return
+        case .jkCAN, .link: return
         }
     }
 
@@ -49,6 +51,17 @@ enum BMSSession: Sendable {
             id: frame.id, isExtended: frame.isExtended, data: data.span.extracting(0..<Int(frame.length)), at: now,
             on: &line)
         self = .jkCAN(listener)
+    }
+
+    /// A reading of another program.
+    mutating func receive<Line: BMSLine>(_ reading: PackReading, at now: Instant, on line: inout Line) {
+        guard case .link(var input) = self else { return }
+        if input.admits(at: now) {
+            line.received(reading, from: 0, at: now)
+        } else {
+            line.rejected(.unexpected, at: now)
+        }
+        self = .link(input)
     }
 
     mutating func wake<Line: BMSLine>(at now: Instant, on line: inout Line) -> Instant {
@@ -66,6 +79,9 @@ enum BMSSession: Sendable {
         case .jkCAN(var listener):
             next = listener.wake(at: now, on: &line)
             self = .jkCAN(listener)
+        case .link(var input):
+            next = input.wake(at: now, on: &line)
+            self = .link(input)
         }
         return next
     }
@@ -84,6 +100,7 @@ enum BMSSession: Sendable {
         case .jkCAN(var listener):
             listener.setInterval(pace.interval)
             self = .jkCAN(listener)
+        case .link: return
         }
     }
 }

@@ -10,6 +10,8 @@ public enum BMSProtocolName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCo
     case jk55AA = 2
     /// Frames of the unit's own CAN protocol; there is no line to ask on.
     case jkCAN = 3
+    /// Readings that another program sends over Link.
+    case link = 4
 }
 
 /// One line with one or more packs on it.

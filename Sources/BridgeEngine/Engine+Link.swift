@@ -33,6 +33,10 @@ extension Engine {
             var replay = LinkReplay()
             replay.visitFields(&reader)
             if reader.isValid { answer(replay, ports: &ports) }
+        case .reading:
+            var reading = LinkReading()
+            reading.visitFields(&reader)
+            if reader.isValid { take(reading, at: now, ports: &ports) }
         case .bank, .pack, .bmsPort, .inverterPort, .endOfSnapshot, .event, .configuration, .orders, .commandReply:
             break
         }
@@ -52,6 +56,21 @@ extension Engine {
         publish(log(.command, a: Int32(bitPattern: order.identity), b: code, at: now), ports: &ports)
         // The next `wake` evaluates at once.
         nextTick = now
+    }
+
+    /// A reading for a pack that is fed over Link; for any other pack it is refused, so that no program can speak for a BMS.
+    private mutating func take<Ports: EnginePorts>(_ input: LinkReading, at now: Instant, ports: inout Ports) {
+        for port in 0..<configuration.bmsPorts.count {
+            let line = configuration.bmsPorts[port]
+            if line.bmsProtocol == .link && Int(line.firstPack) + 1 == Int(input.pack) {
+                received(input.reading, onBMSPort: port, at: now, ports: &ports)
+                return
+            }
+        }
+        var reply = LinkCommandReply()
+        reply.identity = input.identity
+        reply.refusal = .noSuchPack
+        send(.commandReply, ports: &ports) { writer in reply.visitFields(&writer) }
     }
 
     private mutating func answer<Ports: EnginePorts>(_ replay: LinkReplay, ports: inout Ports) {

@@ -77,6 +77,15 @@ public struct Engine: Sendable {
         if needsTick { evaluate(at: now, ports: &ports) }
     }
 
+    /// A reading that came over Link.
+    mutating func received<Ports: EnginePorts>(
+        _ reading: PackReading, onBMSPort port: Int, at now: Instant, ports: inout Ports
+    ) {
+        bmsPorts[port].lastByte = now
+        let needsTick = withLine(port, ports: &ports) { session, line in session.receive(reading, at: now, on: &line) }
+        if needsTick { evaluate(at: now, ports: &ports) }
+    }
+
     /// The serial port was opened (true) or lost (false).
     public mutating func bmsPort<Ports: EnginePorts>(_ port: Int, isOpen: Bool, at now: Instant, ports: inout Ports) {
         if bmsPorts[port].isOpen == isOpen { return }
@@ -194,7 +203,8 @@ public struct Engine: Sendable {
             bmsPorts[port].nextWake = next
             if needsTick { evaluate(at: now, ports: &ports) }
         }
-        if now.since(bmsPorts[port].lastByte) >= BMSPort.silenceBeforeReopen {
+        let hasDevice = bmsPorts[port].configuration.bmsProtocol != .link
+        if hasDevice && now.since(bmsPorts[port].lastByte) >= BMSPort.silenceBeforeReopen {
             bmsPorts[port].lastByte = now
             bmsPorts[port].counters.reopens &+= 1
             publish(log(.bmsReopened, pack: UInt8(port), at: now), ports: &ports)

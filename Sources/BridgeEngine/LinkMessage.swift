@@ -20,6 +20,8 @@ public enum LinkKind: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable 
     case commandReply = 17
     /// From `serve`: send the kept events from a number on, and the configuration.
     case replay = 18
+    /// From another program: what a battery says that PackBridge itself does not know; see `LinkReading`.
+    case reading = 19
 }
 
 /// Framing of the Link protocol: `50 42`, version, kind, payload length, sequence number, payload, CRC-32.

@@ -24,6 +24,7 @@ public func stableName(_ value: BMSProtocolName) -> String {
     case .jkModbus: "jk_modbus"
     case .jk55AA: "jk_55aaeb90"
     case .jkCAN: "jk_can"
+    case .link: "link"
     }
 }
 

@@ -55,6 +55,10 @@ public final class Gateway {
         engine = Engine(configuration: configuration.bridge, record: record, at: now)
         if let link { loop.watch(link.descriptor, token: Source.linkListener.token()) }
         ports.now = now
+        // What comes over Link has no device that could be closed.
+        for (port, address) in configuration.bmsLines.enumerated() where address == .link {
+            engine.bmsPort(port, isOpen: true, at: now, ports: &ports)
+        }
         openPorts(at: now, report)
     }
 

@@ -20,6 +20,7 @@ extension GatewayConfiguration {
         case bridge = 5
         case bmsBus = 6
         case inverterLine = 7
+        case bmsLink = 8
     }
 
     /// The content of the file.
@@ -33,6 +34,7 @@ extension GatewayConfiguration {
             switch address {
             case .serial(let line): record(.bmsLine, littleEndian(line.baud) + Array(line.path.utf8))
             case .can(let bus): record(.bmsBus, Array("\(bus)".utf8))
+            case .link: record(.bmsLink, [])
             }
         }
         for address in inverterBuses {
@@ -72,6 +74,7 @@ extension GatewayConfiguration {
             switch Tag(rawValue: raw) {
             case .bmsLine: bmsLines.append(.serial(try serialLine(content, tag: raw)))
             case .bmsBus: bmsLines.append(.can(try canAddress(content, tag: raw)))
+            case .bmsLink: bmsLines.append(.link)
             case .inverterBus: inverterBuses.append(.can(try canAddress(content, tag: raw)))
             case .inverterLine: inverterBuses.append(.rs485(try serialLine(content, tag: raw)))
             case .stateDirectory: stateDirectory = try text(content[...], tag: raw)
@@ -118,12 +121,12 @@ extension GatewayConfiguration {
             return "\(inverterBuses.count) devices for \(bridge.inverterPorts.count) inverter ports"
         }
         for (index, address) in bmsLines.enumerated() {
-            if case .can = address, bridge.bmsPorts[index].bmsProtocol != .jkCAN {
-                return "BMS port \(index + 1) is a CAN bus, but its protocol needs a serial line"
-            }
-            if case .serial = address, bridge.bmsPorts[index].bmsProtocol == .jkCAN {
-                return "BMS port \(index + 1) is a serial line, but its protocol needs a CAN bus"
-            }
+            let fits =
+                switch (address, bridge.bmsPorts[index].bmsProtocol) {
+                case (.can, .jkCAN), (.link, .link), (.serial, .jk4E57), (.serial, .jkModbus), (.serial, .jk55AA): true
+                default: false
+                }
+            if !fits { return "the protocol of BMS port \(index + 1) is not spoken at \(address)" }
         }
         for line in serialLines where line.baud == 0 { return "baud rate 0 for \(line.path)" }
         let paths = devicePaths

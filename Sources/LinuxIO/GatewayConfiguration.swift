@@ -18,9 +18,12 @@ public enum BMSAddress: Equatable, Sendable, CustomStringConvertible {
     case serial(SerialLineConfiguration)
     /// The bus on which a BMS tells its state. Several BMS may be on the same bus.
     case can(CANAddress)
+    /// No device: another program sends the readings.
+    case link
 
     public var description: String {
         switch self {
+        case .link: "link"
         case .serial(let line): line.path
         case .can(let address): "\(address)"
         }

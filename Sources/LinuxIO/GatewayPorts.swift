@@ -82,6 +82,9 @@ final class GatewayPorts: EnginePorts {
         self.writer = writer
         for (port, address) in configuration.bmsLines.enumerated() {
             switch address {
+            case .link:
+                bmsLines.append(nil)
+                bmsBuses.append(nil)
             case .serial(let line): add(SerialDevice(line, .bms, port: port), to: &bmsLines, &bmsBuses)
             case .can(let bus):
                 if let shared = bmsBuses.first(where: { $0?.address == bus }), let shared {

@@ -62,6 +62,14 @@ private func refused(_ yaml: String) -> [String] {
         #expect(configuration.problem == nil)
     }
 
+    @Test func `a pack whose readings another program feeds has no port`() throws {
+        let configuration = try read(file(bms: "{protocol: link}\n{protocol: link, pack: {charge: 10 A}}"))
+        #expect(configuration.bmsLines == [.link, .link])
+        #expect(configuration.bridge.control.packs.count == 2)
+        #expect(configuration.problem == nil)
+        #expect(try GatewayConfiguration(decoding: configuration.encoded()) == configuration)
+    }
+
     @Test func `a BMS on CAN without over-current limits is a hint for each direction`() throws {
         let hints = try ConfigurationReader.read(file(bms: "{protocol: jk-can, port: \"socketcan:can1\"}")).hints
         #expect(hints.count == 2)
@@ -86,6 +94,8 @@ private func refused(_ yaml: String) -> [String] {
         ("{protocol: jk-4e57, port: /dev/ttyUSB0, trust_unconfirmed: true}", "bms[1].trust_unconfirmed"),
         ("{protocol: jk-modbus, port: \"socketcan:can1\"}", "bms[1].port"),
         ("{protocol: jk-can, port: /dev/ttyUSB0}", "bms[1].port"),
+        ("{protocol: link, port: /dev/ttyUSB0}", "bms[1].port"),
+        ("{protocol: link, address: 1}", "bms[1].address"),
         ("{protocol: jk-can, port: \"socketcan:can0\"}", "inverter.port"),
         (
             "{protocol: jk-modbus, port: /dev/ttyUSB0, address: 1}\n{protocol: jk-modbus, port: /dev/ttyUSB0, address: 1}",

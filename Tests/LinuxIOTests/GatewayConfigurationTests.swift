@@ -69,8 +69,8 @@ import Testing
     }
 
     @Test func `records that contradict each other are refused although the checksum is good`() {
-        #expect(throws: GatewayConfigurationError.record(tag: 9, "is unknown")) {
-            try GatewayConfiguration(decoding: file([9, 0, 0]))
+        #expect(throws: GatewayConfigurationError.record(tag: 99, "is unknown")) {
+            try GatewayConfiguration(decoding: file([99, 0, 0]))
         }
         #expect(throws: GatewayConfigurationError.record(tag: 1, "is cut short")) {
             try GatewayConfiguration(decoding: file([1, 200, 0, 1]))
@@ -99,10 +99,10 @@ import Testing
         wrong.bmsLines[0] = .serial(SerialLineConfiguration(path: "/dev/ttyUSB0", baud: 0))
         #expect(wrong.problem?.contains("baud rate 0") == true)
         wrong.bmsLines[0] = .can(.virtual(name: "x"))
-        #expect(wrong.problem == "BMS port 1 is a CAN bus, but its protocol needs a serial line")
+        #expect(wrong.problem == "the protocol of BMS port 1 is not spoken at virtual:x")
         wrong = Self.example
         wrong.bmsLines[1] = .serial(SerialLineConfiguration(path: "/dev/ttyUSB0"))
-        #expect(wrong.problem == "BMS port 2 is a serial line, but its protocol needs a CAN bus")
+        #expect(wrong.problem == "the protocol of BMS port 2 is not spoken at /dev/ttyUSB0")
         #expect(Self.example.problem == nil)
     }
 

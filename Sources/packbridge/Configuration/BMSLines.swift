@@ -87,6 +87,7 @@ struct BMSLines {
 
     private func address(of entry: BMSEntry) -> BMSAddress {
         if entry.port.bmsProtocol == .jkCAN, let bus = try? canAddress(entry.device) { return .can(bus) }
+        if entry.port.bmsProtocol == .link { return .link }
         return .serial(SerialLineConfiguration(path: entry.device, baud: entry.baud))
     }
 
@@ -94,7 +95,7 @@ struct BMSLines {
     private static func interval(_ port: BMSPortConfiguration) -> Milliseconds {
         let count = Milliseconds(port.addresses.count)
         switch port.bmsProtocol {
-        case .jk4E57, .jkCAN: return port.pace.interval
+        case .jk4E57, .jkCAN, .link: return port.pace.interval
         case .jkModbus: return max(port.pace.interval, count * 30)
         case .jk55AA:
             var isListening = port.listenOnly

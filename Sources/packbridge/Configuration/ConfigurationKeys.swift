@@ -55,13 +55,16 @@ extension BMSEntry {
                     "jk-modbus": .jkModbus,
                     "jk-55aaeb90": .jk55AA,
                     "jk-can": .jkCAN,
+                    "link": .link,
                 ], \.port.bmsProtocol, "how the BMS speaks"),
             .text(
                 "port", allowed: "the path of a serial device; for jk-can socketcan:can1 or slcan:/dev/ttyACM1@250000",
                 "the serial adapter; /dev/serial/by-id/… survives replugging"
             ) {
                 text, entry throws(Quantity.Refusal) in
-                if entry.port.bmsProtocol == .jkCAN {
+                if entry.port.bmsProtocol == .link {
+                    throw Quantity.Refusal(reason: "has no meaning: another program sends the readings")
+                } else if entry.port.bmsProtocol == .jkCAN {
                     _ = try canAddress(text)
                 } else if !text.hasPrefix("/") {
                     throw Quantity.Refusal(reason: "is no path from the root of the file system")
@@ -69,12 +72,12 @@ extension BMSEntry {
                 entry.device = text
             },
             .text(
-                "address", allowed: "numbers from 0 to 15, separated by blanks; jk-4e57 has none",
+                "address", allowed: "numbers from 0 to 15, separated by blanks; jk-4e57 and link have none",
                 "address of each pack on this line, as its switches say; one pack for each number"
             ) {
                 text, entry throws(Quantity.Refusal) in
-                if entry.port.bmsProtocol == .jk4E57 {
-                    throw Quantity.Refusal(reason: "has no meaning: a jk-4e57 line has one pack without an address")
+                if entry.port.bmsProtocol == .jk4E57 || entry.port.bmsProtocol == .link {
+                    throw Quantity.Refusal(reason: "has no meaning: this protocol has one pack without an address")
                 }
                 for word in text.split(separator: " ") {
                     guard let number = UInt8(word), number <= 15 else {

@@ -94,9 +94,10 @@ struct ConfigurationReader {
 
     private mutating func readBMS(_ node: Node, _ path: String) -> BMSEntry {
         var entry = BMSEntry()
-        read(
-            node, path, BMSEntry.settings, required: ["protocol", "port"], subsections: ["pack"],
-            into: &entry)
+        // What comes over Link has no port.
+        var required = ["protocol", "port"]
+        if case .mapping(let mapping) = node, mapping["protocol"]?.scalar?.string == "link" { required = ["protocol"] }
+        read(node, path, BMSEntry.settings, required: required, subsections: ["pack"], into: &entry)
         if case .mapping(let mapping) = node, let pack = mapping["pack"] {
             read(pack, "\(path).pack", PackConfiguration.settings, into: &entry.pack)
         }
@@ -361,6 +362,7 @@ extension ConfigurationReader {
             let owner = key("bms", entryOfBMSPort[index], "port")
             switch address {
             case .serial(let line): if !line.path.isEmpty { claim(line.path, by: owner, in: &used) }
+            case .link: break
             // Several units on one bus are several ports.
             case .can(let bus):
                 if bus != lastBus { claim(device(of: bus), by: owner, in: &used) }

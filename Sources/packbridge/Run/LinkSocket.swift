@@ -30,6 +30,12 @@ final class LinkSocket {
         close(descriptor)
     }
 
+    /// Sends a whole message. The socket takes far more than one; when it does not, the control process hangs.
+    func send(_ bytes: Span<UInt8>) throws {
+        let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        guard count == bytes.count else { throw Failure("the control process takes no readings any more") }
+    }
+
     /// Asks for the events that the control process still knows, and for its configuration.
     func requestReplay() {
         LinkReplay().message(sequence: 1).withBytes { span in

@@ -32,7 +32,7 @@ struct StatusCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let socket = try LinkSocket(path: try socketPath())
+        let socket = try LinkSocket(path: try linkSocketPath(link: link, config: config))
         repeat {
             guard let snapshot = socket.snapshot(within: 5) else { throw Failure("the control process says nothing") }
             show(snapshot)
@@ -44,15 +44,6 @@ struct StatusCommand: ParsableCommand {
 
     func validate() throws {
         if once && watch { throw ValidationError("--once and --watch exclude each other.") }
-    }
-
-    private func socketPath() throws -> String {
-        if let link { return link }
-        guard let config else { return FileEntry().link ?? "" }
-        guard let path = try loadConfiguration(at: config).configuration.linkSocket else {
-            throw Failure("\(config): files.link is none, so there is nothing to listen to")
-        }
-        return path
     }
 
     private func show(_ snapshot: BridgeSnapshot) {
