@@ -27,6 +27,13 @@ struct AcceptanceRules: Sendable {
     /// `explain` judges one snapshot alone: a missing pack voltage or current then has the effect of charge-control.md §1.
     var isStateless: Bool
 
+    init(_ configuration: ControlConfiguration, table: ChemistryTable, isStateless: Bool) {
+        self.table = table
+        self.isStateless = isStateless
+        cellsInSeries = configuration.cellsInSeries
+        userLimit = max(configuration.userCharge, configuration.userDischarge)
+    }
+
     /// The largest current that any BMS of this class can measure (failsafe.md §2).
     static let currentMaximum: Milliamps = 1_000_000
     /// 32 cells of 4.5 V and some.

@@ -72,6 +72,7 @@ public enum LimitRule: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable
     case bootLoop = 55
     case enableDelay = 56
     case extendedHold = 57
+    case plannedStop = 58
 }
 
 /// Why a limit has its value: the binding limiter, where, and the input that decided.

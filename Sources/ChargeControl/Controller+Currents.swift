@@ -6,7 +6,7 @@ extension Controller {
     mutating func chargeProtection(at now: Instant) -> Reason {
         chargeListing.wholeBank()
         chargeListing.isOn = listsLimiters
-        var bounds = Bounds(unbelieved ?? bankLimit(charging: true, at: now))
+        var bounds = Bounds(unbelieved ?? bankLimit(charging: true))
         let user = Reason(.userCurrent, bound: max(configuration.userCharge, 0), input: configuration.userCharge)
         chargeListing.consider(user, &bounds)
         considerBank(&bounds, charging: true)
@@ -20,7 +20,7 @@ extension Controller {
     mutating func dischargeProtection(at now: Instant) -> Reason {
         dischargeListing.wholeBank()
         dischargeListing.isOn = listsLimiters
-        var bounds = Bounds(unbelieved ?? bankLimit(charging: false, at: now))
+        var bounds = Bounds(unbelieved ?? bankLimit(charging: false))
         let user = Reason(.userCurrent, bound: max(configuration.userDischarge, 0), input: configuration.userDischarge)
         dischargeListing.consider(user, &bounds)
         considerBank(&bounds, charging: false)
@@ -59,21 +59,53 @@ extension Controller {
         return dischargeCorrection.bound(excess: worst, bankCurrent: bankCurrent, sent: dischargeSlew.value)
     }
 
-    /// The share rule over the packs that take part in this direction; JOINING packs only tighten.
-    private mutating func bankLimit(charging: Bool, at now: Instant) -> Reason {
+    /// The share rule over the packs that take part in this direction. JOINING packs and switches that have just closed only tighten.
+    ///
+    /// A pack that has fallen silent leaves the rule between T_hold and T_zero: what is counted on it and its weight fade together,
+    /// while its last limit goes on binding. So the bank comes down, in a ramp, to what the other packs may carry (A4), and until
+    /// then the silent pack gets no more than it last allowed.
+    private mutating func bankLimit(charging: Bool) -> Reason {
+        guard let limit = shareRule(charging: charging, fades: true) else { return nobody(charging: charging) }
+        for i in 0..<packCount where views[i].isConnected && !views[i].fade.isWhole {
+            guard let whole = shareRule(charging: charging, fades: false), limit.bound < whole.bound else { break }
+            let silent = views[i].staleness(bound: limit.bound, number: UInt8(i + 1))
+            if charging { chargeListing.add(silent) } else { dischargeListing.add(silent) }
+            return silent
+        }
+        return limit
+    }
+
+    /// - Parameter fades: false: as if all packs were still heard, to see whether a silent one is what binds.
+    private mutating func shareRule(charging: Bool, fades: Bool) -> Reason? {
         var total: Int64 = 0
-        for i in 0..<packCount where takesPart(i, charging) { total += Int64(views[i].capacity ?? 0) }
+        for i in 0..<packCount where takesPart(i, charging) { total += weight(i, fades: fades) }
         var limit = BankLimit()
         for i in 0..<packCount {
-            let reason = charging ? views[i].chargeLimit : views[i].dischargeLimit
+            let held = charging ? views[i].chargeHeld : views[i].dischargeHeld
             if takesPart(i, charging) {
-                limit.add(reason, share: share.share(i, capacity: views[i].capacity, total: total, charging: charging))
-            } else if views[i].membership == .joining && isSwitchedOn(i, charging) {
+                let counted = charging ? views[i].chargeLimit.bound : views[i].dischargeLimit.bound
+                limit.add(
+                    held, counted: fades ? counted : held.bound,
+                    share: share.share(i, capacity: views[i].capacity, total: total, charging: charging))
+            } else if onlyTightens(i, charging) {
                 let c = Int64(views[i].capacity ?? 0)
-                limit.constrain(reason, share: c > 0 ? Fraction(c, total + c) : Fraction(1, 1))
+                limit.constrain(held, share: c > 0 ? Fraction(c, total + weight(i, fades: fades)) : .whole)
             }
         }
-        return limit.reason ?? nobody(charging: charging)
+        return limit.reason
+    }
+
+    private mutating func weight(_ i: Int, fades: Bool) -> Int64 {
+        fades ? views[i].weight : Int64(views[i].capacity ?? 0)
+    }
+
+    /// On the busbar with a closed switch, but not to be counted on yet.
+    private mutating func onlyTightens(_ i: Int, _ charging: Bool) -> Bool {
+        switch views[i].membership {
+        case .joining: isSwitchedOn(i, charging)
+        case .member: charging ? views[i].isChargeClosing : views[i].isDischargeClosing
+        case .absent, .isolated, .lost, .excluded: false
+        }
     }
 
     private mutating func takesPart(_ i: Int, _ charging: Bool) -> Bool {
@@ -119,7 +151,7 @@ extension Controller {
     private mutating func equalising(_ place: CellPlace, charging: Bool) -> Reason {
         var least = Milliamps.max
         for i in 0..<packCount where views[i].isConnected && isSwitchedOn(i, charging) {
-            least = min(least, charging ? views[i].chargeLimit.bound : views[i].dischargeLimit.bound)
+            least = min(least, charging ? views[i].chargeHeld.bound : views[i].dischargeHeld.bound)
         }
         return Reason(.equalising, bound: least == .max ? 0 : least, place: place)
     }
@@ -235,7 +267,7 @@ extension Controller {
             chargeListing.consider(Reason(.socTaper, bound: bound, input: soc.fine ?? 10_000), &bounds)
         }
         if let command = overrides.chargeBound(at: now) { chargeListing.consider(command, &bounds) }
-        if isPreparingRestart { chargeListing.consider(Reason(.notReady, bound: bank.capacity / 10), &bounds) }
+        if isPreparingRestart { chargeListing.consider(Reason(.plannedStop, bound: bank.capacity / 10), &bounds) }
         return bounds.least
     }
 
@@ -247,7 +279,7 @@ extension Controller {
             dischargeListing.consider(Reason(.socTaper, bound: bound, input: soc.fine ?? 0), &bounds)
         }
         if let command = overrides.dischargeBound(at: now) { dischargeListing.consider(command, &bounds) }
-        if isPreparingRestart { dischargeListing.consider(Reason(.notReady, bound: bank.capacity / 10), &bounds) }
+        if isPreparingRestart { dischargeListing.consider(Reason(.plannedStop, bound: bank.capacity / 10), &bounds) }
         return bounds.least
     }
 }

@@ -8,6 +8,9 @@ extension Controller {
                 hold: configuration.hold, zero: configuration.zero, pack: packConfigurations[i],
                 isStateless: isStateless, at: now)
             packs[i].writeData(to: &views[i], pack: packConfigurations[i], at: now)
+            views[i].fade = Ladder.fade(
+                age: views[i].age, hold: configuration.hold, zero: configuration.zero,
+                isExtended: views[i].usesExtendedHold)
         }
         if isStateless { return }
 
@@ -94,10 +97,12 @@ extension Controller {
             packs[i].writeProtection(to: &views[i])
             if views[i].isConnected {
                 if listsLimiters { list(pack: i) }
-                views[i].chargeLimit = views[i].chargeBound(
+                views[i].chargeHeld = views[i].chargeBound(
                     number: number, context, pack: pack, listing: &chargeListing)
-                views[i].dischargeLimit = views[i].dischargeBound(
+                views[i].dischargeHeld = views[i].dischargeBound(
                     number: number, context, pack: pack, listing: &dischargeListing)
+                views[i].chargeLimit = views[i].faded(views[i].chargeHeld, number: number)
+                views[i].dischargeLimit = views[i].faded(views[i].dischargeHeld, number: number)
             } else {
                 views[i].chargeLimit = absence(i)
                 views[i].dischargeLimit = views[i].chargeLimit
@@ -122,8 +127,8 @@ extension Controller {
         for j in 0..<packCount {
             if views[j].takesCharge { takers += 1 }
             if views[j].givesCharge { givers += 1 }
-            if views[j].takesCharge || j == i { charging += Int64(views[j].capacity ?? 0) }
-            if views[j].givesCharge || j == i { discharging += Int64(views[j].capacity ?? 0) }
+            if views[j].takesCharge || j == i { charging += views[j].weight }
+            if views[j].givesCharge || j == i { discharging += views[j].weight }
         }
         let isJoining = views[i].membership == .joining
         chargeListing.isOn = takers == 0 || views[i].takesCharge || isJoining && views[i].measures.chargeSwitch

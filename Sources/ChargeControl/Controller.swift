@@ -8,12 +8,12 @@ public struct Controller: Sendable {
     public internal(set) var output = ControlOutput()
     /// Fill the limiter lists of `output` too. Costs time; off on the hot path.
     public var listsLimiters = false
-    public let configuration: ControlConfiguration
+    public private(set) var configuration: ControlConfiguration
 
     /// `configuration.packs`, where one element can be read without the others.
-    let packConfigurations: InlineArray<16, PackConfiguration>
+    private(set) var packConfigurations: InlineArray<16, PackConfiguration>
     let table: ChemistryTable
-    let rules: AcceptanceRules
+    private(set) var rules: AcceptanceRules
     let isStateless: Bool
     let recentBoots: Int32
     let bootRecord: ControlRecord?
@@ -76,17 +76,13 @@ public struct Controller: Sendable {
         at now: Instant
     ) {
         self.configuration = configuration
-        packConfigurations = InlineArray {
-            $0 < configuration.packs.count ? configuration.packs[$0] : PackConfiguration()
-        }
+        packConfigurations = Self.inPlaces(configuration.packs)
         self.isStateless = isStateless
         self.recentBoots = recentBoots
         let record = record.flatMap { $0.isPlausible ? $0 : nil }
         bootRecord = record
         table = ChemistryTable(configuration.chemistry)
-        rules = AcceptanceRules(
-            table: table, cellsInSeries: configuration.cellsInSeries,
-            userLimit: max(configuration.userCharge, configuration.userDischarge), isStateless: isStateless)
+        rules = AcceptanceRules(configuration, table: table, isStateless: isStateless)
         band = CellBand(configuration, table: table, overVoltage: nil, underVoltage: nil)
         if let record {
             soc.restore(record)
@@ -95,6 +91,27 @@ public struct Controller: Sendable {
             energy.restore(record)
             for i in 0..<maximumPacks { packs[i].restoreFlaps(record.flaps[i], at: now) }
         }
+    }
+
+    private static func inPlaces(_ packs: FixedArray<16, PackConfiguration>) -> InlineArray<16, PackConfiguration> {
+        InlineArray { $0 < packs.count ? packs[$0] : PackConfiguration() }
+    }
+
+    /// Takes another configuration of the same packs into use; everything that is known and latched goes on (failsafe.md §9).
+    /// A limit that became lower cuts in the next tick, one that became higher is reached by the slew.
+    ///
+    /// - Precondition: `new` has no problems.
+    /// - Returns: false, with nothing changed, when it concerns other packs: their number, cells or chemistry.
+    public mutating func reconfigure(_ new: ControlConfiguration) -> Bool {
+        if new.chemistry != configuration.chemistry || new.cellsInSeries != configuration.cellsInSeries
+            || new.packs.count != configuration.packs.count
+        {
+            return false
+        }
+        configuration = new
+        packConfigurations = Self.inPlaces(new.packs)
+        rules = AcceptanceRules(new, table: table, isStateless: isStateless)
+        return true
     }
 
     var packCount: Int { configuration.packs.count }
@@ -208,6 +225,11 @@ public struct Controller: Sendable {
 
     /// Before a planned restart limits come down to 0.1C by a planned ramp (failsafe.md §5.6).
     public var isPreparingRestart = false
+
+    /// Both limits have come down to 0.1C.
+    public var isLowForRestart: Bool {
+        isPreparingRestart && chargeSlew.value <= bank.capacity / 10 && dischargeSlew.value <= bank.capacity / 10
+    }
 
     var lastPhaseVoltage: Millivolts = 0
 }

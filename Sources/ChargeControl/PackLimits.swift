@@ -59,7 +59,9 @@ extension PackView {
             listing.consider(
                 Reason(.alarm, bound: 0, place: place, input: Int32(bitPattern: effect.charge.rawValue)), &bounds)
         }
-        if !measures.chargeSwitch { listing.consider(Reason(.switchOff, bound: 0, place: place), &bounds) }
+        if !measures.chargeSwitch && !isChargeClosing {
+            listing.consider(Reason(.switchOff, bound: 0, place: place), &bounds)
+        }
         listing.consider(chargeTemperature(context, hot: hot, cold: cold, place: place), &bounds)
         if isColdLatched && !context.isStateless {
             listing.consider(Reason(.coldLatch, bound: 0, place: cold, input: temperatures.coldest ?? 0), &bounds)
@@ -78,7 +80,7 @@ extension PackView {
             listing.consider(Reason(.bmsDynamic, bound: limit, place: place, input: limit), &bounds)
         }
         listing.consider(mosfetLimit(base.bound, place: place), &bounds)
-        return aged(bounds.least, context, place: place, listing: &listing)
+        return held(bounds.least, context, place: place, listing: &listing)
     }
 
     /// Everything that bounds the discharge of this pack.
@@ -97,7 +99,9 @@ extension PackView {
             listing.consider(
                 Reason(.alarm, bound: 0, place: place, input: Int32(bitPattern: effect.discharge.rawValue)), &bounds)
         }
-        if !measures.dischargeSwitch { listing.consider(Reason(.switchOff, bound: 0, place: place), &bounds) }
+        if !measures.dischargeSwitch && !isDischargeClosing {
+            listing.consider(Reason(.switchOff, bound: 0, place: place), &bounds)
+        }
         considerDischargeTemperature(base.bound, context, number: number, &bounds, &listing)
         // The latch first: of two zeros it is the one that also takes dis_en (amendment 10).
         if isEmptyLatched && !context.isStateless {
@@ -109,7 +113,7 @@ extension PackView {
             listing.consider(Reason(.bmsDynamic, bound: limit, place: place, input: limit), &bounds)
         }
         listing.consider(mosfetLimit(base.bound, place: place), &bounds)
-        return aged(bounds.least, context, place: place, listing: &listing)
+        return held(bounds.least, context, place: place, listing: &listing)
     }
 
     /// margin × OCP, capped by the owner's current for this pack; 0 while OCP is unknown.
@@ -202,21 +206,35 @@ extension PackView {
             input: mosfet.value ?? 0)
     }
 
-    /// The staleness ladder: past T_hold the limit ramps to 0 (failsafe.md §3), or through the extended hold of amendment 18.
-    private func aged(
+    /// The extended hold of amendment 18: past T_hold the limit comes down to 0.2C and stays there. What fades after that, and the
+    /// plain ladder, is `faded`.
+    private func held(
         _ reason: Reason, _ context: LimitContext, place: CellPlace, listing: inout LimiterListing
     ) -> Reason {
-        if age <= context.hold { return reason }
-        let isExtended = usesExtendedHold
-        let bound =
-            isExtended
-            ? Ladder.extended(reason.bound, cap: (capacity ?? 0) / 5, age: age, hold: context.hold)
-            : Ladder.derated(reason.bound, age: age, hold: context.hold, zero: context.zero)
-        let stale = Reason(
-            isExtended ? .extendedHold : .stale, bound: bound, place: place, input: Int32(clamping: age))
+        if age <= context.hold || !usesExtendedHold { return reason }
+        let bound = Ladder.extended(reason.bound, cap: (capacity ?? 0) / 5, age: age, hold: context.hold)
+        let stale = Reason(.extendedHold, bound: bound, place: place, input: Int32(clamping: age))
         listing.add(stale)
-        return stale.bound < reason.bound || reason.bound == 0 && age > context.zero ? stale : reason
+        return stale.bound < reason.bound ? stale : reason
     }
+
+    /// The staleness ladder: the limit of a silent pack ramps to 0 (failsafe.md §3).
+    func faded(_ reason: Reason, number: UInt8) -> Reason {
+        if fade.isWhole { return reason }
+        let bound = scaledDown(reason.bound, fade.numerator, fade.denominator)
+        if bound == reason.bound && fade.numerator > 0 { return reason }
+        return staleness(bound: bound, number: number)
+    }
+
+    /// "It is silent", with its age.
+    func staleness(bound: Milliamps, number: UInt8) -> Reason {
+        Reason(
+            usesExtendedHold ? .extendedHold : .stale, bound: bound, place: CellPlace(pack: number, cell: 0),
+            input: Int32(clamping: age))
+    }
+
+    /// What is left of its weight in the share rule, mAh. Rounded up: of equal packs the sum of the limits binds, to the mA.
+    var weight: Int64 { (Int64(capacity ?? 0) * fade.numerator + fade.denominator - 1) / fade.denominator }
 }
 
 /// How limits fall with the age of the data (failsafe.md §3, amendment 18).
@@ -225,20 +243,19 @@ enum Ladder {
     private static let extendedEnd: Milliseconds = 105_000
     private static let extendedRamp: Milliseconds = 15_000
 
-    /// Linear from the whole limit at T_hold to 0 at T_zero.
-    static func derated(_ limit: Milliamps, age: Milliseconds, hold: Milliseconds, zero: Milliseconds) -> Milliamps {
-        if age <= hold { return limit }
-        if age >= zero { return 0 }
-        return scaledDown(limit, zero - age, zero - hold)
+    /// What is left of a pack at this age: all of it until T_hold, nothing from T_zero on, linear between. Under the extended hold
+    /// that happens between 105 s and 120 s.
+    static func fade(age: Milliseconds, hold: Milliseconds, zero: Milliseconds, isExtended: Bool) -> Fraction {
+        let begin = isExtended ? extendedEnd : hold
+        let end = isExtended ? extendedZero : zero
+        if age <= begin || end <= begin { return .whole }
+        return Fraction(part: max(end - age, 0), of: end - begin)
     }
 
-    /// Over 15 s to min(limit, 0.2C), there until 105 s, then to 0 at 120 s.
+    /// Over 15 s to min(limit, 0.2C).
     static func extended(_ limit: Milliamps, cap: Milliamps, age: Milliseconds, hold: Milliseconds) -> Milliamps {
         let floor = min(limit, cap)
-        if age <= hold { return limit }
-        if age >= extendedZero { return 0 }
-        if age >= extendedEnd { return scaledDown(floor, extendedZero - age, extendedZero - extendedEnd) }
-        let progress = min(age - hold, extendedRamp)
+        let progress = min(max(age - hold, 0), extendedRamp)
         return limit - Int32(Int64(limit - floor) * progress / extendedRamp)
     }
 }

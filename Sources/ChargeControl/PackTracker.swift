@@ -477,6 +477,8 @@ struct PackTracker: Sendable, BitwiseCopyable {
         view.stage = stage
         view.age = age(at: now)
         view.usesExtendedHold = pack.extendedHold && isEligibleForExtendedHold
+        view.isChargeClosing = chargeOn.isRunning && !measures.chargeSwitch
+        view.isDischargeClosing = dischargeOn.isRunning && !measures.dischargeSwitch
         view.measures = measures
         view.temperatures = sensors.extremes
         view.mosfet = mosfet

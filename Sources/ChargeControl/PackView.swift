@@ -17,6 +17,11 @@ struct PackView: Sendable, BitwiseCopyable {
     var freezesBank = false
     var wasIsolatedWhenLost = false
     var usesExtendedHold = false
+    /// What is left of a silent pack on the staleness ladder: its limit and its weight go together.
+    var fade = Fraction.whole
+    /// The switch has closed, but for 10 s it is not counted on (aggregation.md §3). It takes current all the same.
+    var isChargeClosing = false
+    var isDischargeClosing = false
 
     var measures = PackMeasures()
     var temperatures = TemperatureView()
@@ -41,8 +46,11 @@ struct PackView: Sendable, BitwiseCopyable {
     var overVoltageTrips: Int32 = 0
     var warnings: Warnings = []
 
+    /// `lim_p`, and the same as it was before the pack fell silent.
     var chargeLimit = Reason(.notReady, bound: 0)
     var dischargeLimit = Reason(.notReady, bound: 0)
+    var chargeHeld = Reason(.notReady, bound: 0)
+    var dischargeHeld = Reason(.notReady, bound: 0)
 
     init() {}
 

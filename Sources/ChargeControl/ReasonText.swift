@@ -78,7 +78,7 @@ extension LimitRule {
         case .degraded, .bootLoop: .count
         case .none, .phaseVoltage, .lostVoltage, .noTemperature, .mosfetLost, .switchOff, .alarm, .share, .phaseCurrent,
             .unknownOverCurrentLimit, .cellUnknown, .joining, .equalising, .fault, .notReady, .command, .noPackConducts,
-            .enableDelay:
+            .enableDelay, .plannedStop:
             .none
         }
     }
@@ -136,6 +136,7 @@ extension LimitRule {
         case .bootLoop: "several restarts within minutes"
         case .enableDelay: "permission returns after 10 s"
         case .extendedHold: "data of this pack are old, reduced limit held"
+        case .plannedStop: "the bridge is about to stop or restart"
         }
     }
 }

@@ -61,6 +61,15 @@ struct Fraction: Equatable, Sendable, BitwiseCopyable {
         self.numerator = max(numerator, 1)
         self.denominator = max(denominator, 1)
     }
+
+    /// A part that may be nothing, 0...1.
+    init(part: Int64, of whole: Int64) {
+        numerator = part
+        denominator = max(whole, 1)
+    }
+
+    static let whole = Fraction(1, 1)
+    var isWhole: Bool { numerator >= denominator }
 }
 
 /// `min( Σ lim_p, min_p ( lim_p / w_p ) )` for one direction (aggregation.md §5).
@@ -71,15 +80,17 @@ struct BankLimit {
 
     init() {}
 
-    /// A pack that takes part in this direction.
-    mutating func add(_ limit: Reason, share: Fraction) {
-        sum += Int64(limit.bound)
+    /// A pack that takes part in this direction with `limit`.
+    ///
+    /// - Parameter counted: what of it is counted on: less when it is silent.
+    mutating func add(_ limit: Reason, counted: Milliamps, share: Fraction) {
+        sum += Int64(counted)
         takers += 1
         constrain(limit, share: share)
     }
 
-    /// A pack that is on the busbar and takes current, but may not be counted on yet (JOINING): it only tightens. Without this a
-    /// high cell in it would not count (P5).
+    /// A pack that is on the busbar and takes current, but may not be counted on yet (JOINING, a switch that has just closed): it
+    /// only tightens. Without this a high cell in it would not count (P5).
     mutating func constrain(_ limit: Reason, share: Fraction) {
         var scaled = limit
         scaled.bound = scaledDown(limit.bound, share.denominator, share.numerator)

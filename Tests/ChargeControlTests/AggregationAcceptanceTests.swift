@@ -72,7 +72,17 @@ import Testing
         #expect(rig.report.chargeCurrentLimit < before.chargeCurrentLimit)
         #expect(rig.output.chargeReason.rule == .stale)
         #expect(Int(rig.output.chargeReason.place.pack) == lost + 1)
-        rig.run(seconds: 15)
+        // The ramp ends at what the other two may carry: 67.5 A each at 3.44 V (f_v 0.6), 81 A × 2, and 135 A × 2.
+        for second in 17...30 {
+            let last = rig.report
+            rig.second()
+            #expect(rig.report.chargeCurrentLimit < last.chargeCurrentLimit, "\(second) s")
+            #expect(rig.report.chargeCurrentLimit == 162_000 + 81_000 * (30 - Int32(second)) / 15, "\(second) s")
+            #expect(rig.report.dischargeCurrentLimit == 270_000 + 135_000 * (30 - Int32(second)) / 15, "\(second) s")
+            #expect(rig.report.chargeEnabled && rig.report.dischargeEnabled, "the house does not go dark")
+        }
+        rig.second()
+        #expect(rig.report.chargeCurrentLimit == 162_000 && rig.report.dischargeCurrentLimit == 270_000)
         #expect(rig.output.packs[lost].state == .lost)
         #expect(rig.report.chargeVoltageLimit <= 53_600)
         #expect(rig.output.warnings.contains(.degraded))
@@ -80,10 +90,52 @@ import Testing
         let socs = rig.history.suffix(60).map(\.soc)
         #expect(zip(socs, socs.dropFirst()).allSatisfy { abs($0 - $1) <= 1 })
         rig.run(seconds: 120)
-        // 67.5 A each at 3.44 V (f_v 0.6): 81 A × 2.
         #expect(rig.report.chargeCurrentLimit == 162_000)
         #expect(rig.report.dischargeCurrentLimit == 270_000)
         #expect(rig.report.packsOffline == 1)
+    }
+
+    @Test func `a silent pack that was the weakest gets no more than it last allowed, until it is lost`() {
+        var rig = three()
+        rig.packs[2].dynamicChargeLimit = 13_500
+        rig.second()
+        #expect(rig.report.chargeCurrentLimit == 40_500)
+        rig.answers[2] = false
+        for second in 1...30 {
+            rig.second()
+            // A third of the bank's current is its share.
+            #expect(rig.report.chargeCurrentLimit / 3 <= 13_500)
+            if second > 15 { #expect(rig.output.chargeReason.rule == .stale) }
+        }
+        #expect(rig.report.chargeCurrentLimit == 27_000)
+        rig.run(seconds: 30)
+        #expect(rig.report.chargeCurrentLimit == 27_000, "30 s after the last cut")
+    }
+
+    @Test func `two of three packs that fall silent together leave what the third may carry`() {
+        var rig = three()
+        rig.answers[0] = false
+        rig.answers[1] = false
+        rig.run(seconds: 31)
+        #expect(rig.report.chargeCurrentLimit == 135_000 && rig.report.dischargeCurrentLimit == 135_000)
+        rig.answers[2] = false
+        rig.run(seconds: 31)
+        #expect(rig.report.chargeCurrentLimit == 0 && rig.report.dischargeCurrentLimit == 0)
+        #expect(!rig.report.chargeEnabled && !rig.report.dischargeEnabled)
+    }
+
+    @Test func `P10 the age of one of several packs never raises a limit`() {
+        let c = ControlConfiguration.reference(charge: 500_000, discharge: 500_000, packs: 3)
+        var last: (charge: Int32, discharge: Int32) = (.max, .max)
+        for age in stride(from: 0 as Milliseconds, through: 40_000, by: 250) {
+            var controller = Controller.stateless(configuration: c)
+            for i in 0..<3 { controller.adopt(.reference(), age: i == 1 ? age : 0, pack: i) }
+            controller.evaluate()
+            let report = controller.output.report
+            #expect(report.chargeCurrentLimit <= last.charge && report.dischargeCurrentLimit <= last.discharge, "\(age)")
+            last = (report.chargeCurrentLimit, report.dischargeCurrentLimit)
+        }
+        #expect(last.charge == 270_000 && last.discharge == 270_000)
     }
 
     @Test func `A5 a pack that returns joins after 3 snapshots and 10 s, and limits rise 30 s later`() {
@@ -260,7 +312,8 @@ import Testing
             func bank(_ order: [Int]) -> Int64 {
                 var limit = BankLimit()
                 for i in order {
-                    limit.add(Reason(.bmsMargin, bound: Int32(limits[i])), share: Fraction(capacities[i], total))
+                    let one = Int32(limits[i])
+                    limit.add(Reason(.bmsMargin, bound: one), counted: one, share: Fraction(capacities[i], total))
                 }
                 return Int64(limit.reason?.bound ?? -1)
             }

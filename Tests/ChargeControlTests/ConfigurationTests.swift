@@ -152,8 +152,50 @@ import Testing
         rig.controller.isPreparingRestart = true
         rig.run(seconds: 5)
         #expect(rig.report.chargeCurrentLimit > 28_000)
+        #expect(!rig.controller.isLowForRestart)
         rig.run(seconds: 6)
         #expect(rig.report.chargeCurrentLimit == 28_000 && rig.report.dischargeCurrentLimit == 28_000)
+        #expect(rig.controller.isLowForRestart)
+        #expect(rig.output.chargeReason.rule == .plannedStop && rig.output.dischargeReason.rule == .plannedStop)
+    }
+
+    @Test func `a changed configuration cuts at once, rises slowly and keeps what is known`() {
+        var rig = Rig(packs: [.reference(highest: 3460, others: 3440, current: 2_000)])
+        rig.settle()
+        let phase = rig.output.phase
+        #expect(phase == .absorb)
+        var changed = ControlConfiguration.reference(charge: 20_000, discharge: 50_000)
+        changed.packs.append(PackConfiguration())
+        var accepted = rig.controller.reconfigure(changed)
+        #expect(accepted)
+        rig.second()
+        #expect(rig.report.chargeCurrentLimit == 20_000 && rig.report.dischargeCurrentLimit == 50_000)
+        #expect(rig.output.phase == phase)
+        rig.run(seconds: 60)
+        changed.userDischarge = 140_000
+        accepted = rig.controller.reconfigure(changed)
+        #expect(accepted)
+        rig.second()
+        #expect(rig.report.dischargeCurrentLimit <= 55_000)
+        rig.run(seconds: 60)
+        #expect(rig.report.dischargeCurrentLimit == 135_000)
+    }
+
+    @Test func `a configuration of other packs is refused and changes nothing`() {
+        var rig = Rig()
+        rig.settle()
+        let before = rig.controller.configuration
+        var more = before
+        more.packs.append(PackConfiguration())
+        var cells = before
+        cells.cellsInSeries = 15
+        var chemistry = ControlConfiguration(chemistry: .nmc)
+        chemistry.packs.append(PackConfiguration())
+        for other in [more, cells, chemistry] {
+            let accepted = rig.controller.reconfigure(other)
+            #expect(!accepted)
+            #expect(rig.controller.configuration == before)
+        }
     }
 
     @Test func `seconds limited by each reason and energy are counted`() {

@@ -45,6 +45,25 @@ import Testing
         #expect(rig.controller.accept(.reference(), pack: 1, at: rig.now) == .notConfigured)
     }
 
+    @Test func `a switch that has just closed is not counted on, but its pack limits at once (P5)`() {
+        var rig = bank(3)
+        rig.packs[2].chargeSwitch = false
+        rig.run(seconds: 60)
+        #expect(rig.report.chargeCurrentLimit == 270_000)
+        rig.packs[2].chargeSwitch = true
+        rig.packs[2].dynamicChargeLimit = 13_500
+        rig.second()
+        #expect(rig.output.packs[2].state == .chargeOff)
+        #expect(rig.report.chargeCurrentLimit == 40_500, "a third of the current is its share")
+        rig.packs[2].dynamicChargeLimit = nil
+        rig.packs[2].chargeSwitch = false
+        rig.run(seconds: 60)
+        rig.packs[2].setHighest(3610)
+        rig.packs[2].chargeSwitch = true
+        rig.second()
+        #expect(rig.report.chargeCurrentLimit == 0)
+    }
+
     @Test func `a switch that opens counts at once, one that closes after 10 s`() {
         var rig = bank(1)
         rig.packs[0].dischargeSwitch = false

@@ -36,6 +36,20 @@ import Testing
         return b
     }
 
+    @Test func `S7 and P12 a slew that was under way stands still without fresh data`() {
+        var b = bench(raw: 6000)
+        b.input.raw = 5000
+        b.run(seconds: 25, configuration, table)
+        let shown = b.report.percent(configuration)
+        #expect(shown < 60 && shown > 50)
+        b.input.isLive = false
+        b.run(seconds: 600, configuration, table)
+        #expect(b.report.percent(configuration) == shown)
+        b.input.isLive = true
+        b.run(seconds: 200, configuration, table)
+        #expect(b.report.percent(configuration) == 50)
+    }
+
     @Test func `S1 and P11 100 comes with FULL and goes with 1 % of discharge`() {
         var b = bench(raw: 9800)
         #expect(b.report.percent(configuration) == 98)

@@ -125,7 +125,7 @@ import Testing
 
     @Test func `share and scaling do not overflow at the largest values`() {
         var limit = BankLimit()
-        limit.add(Reason(.bmsMargin, bound: .max), share: Fraction(1, 80_000_000))
+        limit.add(Reason(.bmsMargin, bound: .max), counted: .max, share: Fraction(1, 80_000_000))
         #expect(limit.reason?.bound == .max)
         #expect(scaledDown(.max, 1_000_000, 1) == .max)
     }
