@@ -73,11 +73,15 @@ extension Engine {
         send(.commandReply, ports: &ports) { writer in reply.visitFields(&writer) }
     }
 
-    private mutating func answer<Ports: EnginePorts>(_ replay: LinkReplay, ports: inout Ports) {
+    mutating func publishConfiguration<Ports: EnginePorts>(ports: inout Ports) {
         let image = configuration.image()
         send(.configuration, ports: &ports) { writer in
             for i in 0..<image.count { writer.append(image.bytes[i]) }
         }
+    }
+
+    private mutating func answer<Ports: EnginePorts>(_ replay: LinkReplay, ports: inout Ports) {
+        publishConfiguration(ports: &ports)
         if replay.after >= events.last { return }
         for number in max(replay.after &+ 1, events.oldest)...events.last {
             if let event = events.event(number) { publish(event, ports: &ports) }

@@ -8,7 +8,7 @@ import JKBMS
 /// It reads no clock and opens nothing. Every call is given the present instant; `wake` says when it wants to be called next.
 /// The same engine runs in the gateway, in the firmware, in the simulator and under the fuzzer (design §1.1).
 public struct Engine: Sendable {
-    public let configuration: BridgeConfiguration
+    public private(set) var configuration: BridgeConfiguration
     public internal(set) var controller: Controller
 
     var bmsPorts: InlineArray<16, BMSPort>
@@ -29,6 +29,7 @@ public struct Engine: Sendable {
     /// When the control logic was last evaluated; the watchdogs look at it.
     public private(set) var lastEvaluation: Instant
     private var keeper: RecordKeeper
+    private var plannedStop = PlannedStop()
 
     static let tickPeriod: Milliseconds = 1000
 
@@ -148,10 +149,55 @@ public struct Engine: Sendable {
         return max(next, now + 1)
     }
 
+    /// Begins a planned stop or restart: limits come down to 0.1C by the planned ramp, so that the inverter does not see full
+    /// limits and then silence (failsafe.md §5.6). Call `wake` as before until `isReadyToStop`, then `stop`.
+    public mutating func prepareStop<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
+        if plannedStop.begin(at: now) {
+            controller.isPreparingRestart = true
+            publish(log(.stopping, at: now), ports: &ports)
+            evaluate(at: now, ports: &ports)
+        }
+    }
+
+    /// The inverter has been told the low limits, or there is nobody to tell, or it takes too long.
+    public func isReadyToStop(at now: Instant) -> Bool {
+        plannedStop.isReady(at: now)
+    }
+
     /// An orderly stop: the record is written, and the next start does not count as one after a crash.
     public mutating func stop<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
         keeper.noteOrderlyStop()
         persistIfDue(at: now, ports: &ports)
+    }
+
+    /// Why a changed configuration does not come into force.
+    public enum Refusal: UInt8, Error, Equatable, Sendable, BitwiseCopyable {
+        /// `ControlConfiguration.problems` names what is wrong.
+        case invalid
+        /// It concerns ports, the number of packs, their cells or their chemistry.
+        case needsRestart
+    }
+
+    /// Puts a changed configuration into force without a restart (failsafe.md §5.6, §9). Phases, latches, counters and orders go on;
+    /// what became tighter is told at once, what became looser rises by the slew. Refused as a whole or accepted as a whole.
+    public mutating func reconfigure<Ports: EnginePorts>(
+        _ new: BridgeConfiguration, at now: Instant, ports: inout Ports
+    ) throws(Refusal) {
+        if !new.control.problems().isEmpty { throw .invalid }
+        if new.bmsPorts != configuration.bmsPorts || new.inverterPorts != configuration.inverterPorts {
+            throw .needsRestart
+        }
+        if !controller.reconfigure(new.control) { throw .needsRestart }
+        let before = configuration.generation
+        configuration = new
+        configuration.generation = max(new.generation, before &+ 1)
+        publish(
+            log(
+                .configured, a: Int32(truncatingIfNeeded: before),
+                b: Int32(truncatingIfNeeded: configuration.generation), at: now), ports: &ports)
+        if ports.hasReader { publishConfiguration(ports: &ports) }
+        keeper.noteUrgent()
+        evaluate(at: now, ports: &ports)
     }
 
     /// State of a CAN port as its driver last reported it.
@@ -226,6 +272,18 @@ public struct Engine: Sendable {
             }
         }
         persistIfDue(at: now, ports: &ports)
+        if plannedStop.isRunning { updatePlannedStop(at: now) }
+    }
+
+    private mutating func updatePlannedStop(at now: Instant) {
+        var isTelling = false
+        var cycle: Milliseconds = 0
+        for port in 0..<configuration.inverterPorts.count {
+            let state = inverterPorts[port].state
+            if state != .closed && state != .busOff { isTelling = controller.output.mayTransmit }
+            cycle = max(cycle, configuration.inverterPorts[port].cycle)
+        }
+        plannedStop.update(isLow: controller.isLowForRestart, isTelling: isTelling, cycle: cycle, at: now)
     }
 
     func isReportOld(at now: Instant) -> Bool {
@@ -328,6 +386,47 @@ public struct Engine: Sendable {
         var record = PersistedRecord(control: controller.record, boots: keeper.boots)
         record.control.generation = configuration.generation
         record.image().withBytes { image in ports.persist(image) }
+    }
+}
+
+/// How far a planned stop has got.
+struct PlannedStop: Sendable {
+    private var began: Instant?
+    private var lowSince: Instant?
+    private var readyAt: Instant?
+
+    /// The ramp takes at most 10 s; what takes longer than this is not waited for.
+    static let longest: Milliseconds = 15_000
+
+    var isRunning: Bool { began != nil }
+
+    /// - Returns: false when it had begun before.
+    mutating func begin(at now: Instant) -> Bool {
+        if began != nil { return false }
+        began = now
+        readyAt = now + Self.longest
+        return true
+    }
+
+    /// - Parameter isTelling: frames go out, so a complete set with the low limits has to.
+    mutating func update(isLow: Bool, isTelling: Bool, cycle: Milliseconds, at now: Instant) {
+        guard let began else { return }
+        var ready = began + Self.longest
+        if !isTelling {
+            ready = now
+        } else if isLow {
+            let since = lowSince ?? now
+            lowSince = since
+            // A set begins within one cycle and takes one.
+            ready = min(ready, since + 2 * cycle)
+        } else {
+            lowSince = nil
+        }
+        readyAt = ready
+    }
+
+    func isReady(at now: Instant) -> Bool {
+        if let readyAt { now >= readyAt } else { false }
     }
 }
 

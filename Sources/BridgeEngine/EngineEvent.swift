@@ -25,6 +25,10 @@ public enum EngineEventKind: UInt8, Equatable, Sendable, CaseIterable, BitwiseCo
     case transmitting = 9
     /// a: identity of the command; b: 0 accepted, else the refusal + 1.
     case command = 10
+    /// A planned stop or restart has begun: limits come down first.
+    case stopping = 11
+    /// Another configuration came into force. a: generation before; b: now.
+    case configured = 12
 }
 
 /// One event, numbered from 1. The host adds the wall clock.

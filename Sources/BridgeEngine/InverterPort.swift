@@ -95,8 +95,12 @@ struct InverterPort: Sendable, BitwiseCopyable {
     ) {
         if state == .closed || state == .busOff { return }
         begin(report, at: now)
+        var isFirst = true
         for index in 0..<frames.count where configuration.dialect.carriesLimits(frames[index]) {
             if offer(frames[index], port: port, ports: &ports) == .queued { sentEarly |= 1 << UInt32(index) }
+            // The next set begins so much earlier that its limits come one cycle after these, wherever they stand in the set.
+            if isFirst { setBegan = now - gap * Milliseconds(index) }
+            isFirst = false
         }
     }
 

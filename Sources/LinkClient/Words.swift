@@ -222,6 +222,8 @@ extension EngineEvent {
         case .bmsPort: "BMS port \(pack + 1): \(a == 1 ? "opened" : "lost")"
         case .bmsReopened: "BMS port \(pack + 1): nothing heard for 30 s, opened again"
         case .transmitting: "sending to the inverter"
+        case .stopping: "a planned stop: limits come down first"
+        case .configured: "another configuration is in force (generation \(UInt32(bitPattern: b)))"
         case .command:
             "order \(UInt32(bitPattern: a)) "
                 + (b == 0 ? "accepted" : "refused: \(words(CommandRefusal.self, b - 1) { stableName($0) })")

@@ -281,4 +281,91 @@ struct Bench {
         #expect(first.at <= 1577)
         #expect(chargeLimit(first.frame) == 0)
     }
+
+    /// Limits in 0x351 as the last one said, A.
+    private func told(_ bench: Bench) -> (charge: Int32, discharge: Int32) {
+        guard let frame = bench.ports.sent.last(where: { $0.frame.id == 0x351 })?.frame else { return (-1, -1) }
+        return ((Int32(frame[2]) | Int32(frame[3]) << 8) / 10, (Int32(frame[4]) | Int32(frame[5]) << 8) / 10)
+    }
+
+    @Test func `before a planned stop limits come down to 0.1C, the inverter is told, and no reset is counted`() throws {
+        var bench = Bench()
+        bench.run(for: 90_000)
+        #expect(told(bench) == (100, 100))
+        bench.engine.prepareStop(at: Instant(milliseconds: bench.now), ports: &bench.ports)
+        #expect(!bench.engine.isReadyToStop(at: Instant(milliseconds: bench.now)))
+        bench.run(for: 4_000)
+        #expect(told(bench).charge > 28 && told(bench).charge < 100)
+        #expect(!bench.engine.isReadyToStop(at: Instant(milliseconds: bench.now)))
+        var waited: Int64 = 4_000
+        while !bench.engine.isReadyToStop(at: Instant(milliseconds: bench.now)) && waited < 30_000 {
+            bench.run(for: 100)
+            waited += 100
+        }
+        #expect(waited <= 12_000)
+        #expect(told(bench) == (28, 28), "0.1C of 280 Ah")
+        bench.engine.stop(at: Instant(milliseconds: bench.now), ports: &bench.ports)
+        let image = bench.ports.records.last!
+        let record = PersistedRecord(image: image.span)
+        #expect(record?.boots == 0)
+    }
+
+    @Test func `a planned stop waits for nobody when nothing is told, and not for ever when limits stay high`() {
+        var silent = Bench()
+        silent.bmsAlive = false
+        silent.run(for: 3_000)
+        silent.engine.prepareStop(at: Instant(milliseconds: silent.now), ports: &silent.ports)
+        #expect(silent.engine.isReadyToStop(at: Instant(milliseconds: silent.now)))
+        var deaf = Bench()
+        deaf.run(for: 60_000)
+        deaf.engine.inverterPort(0, state: .busOff, at: Instant(milliseconds: deaf.now), ports: &deaf.ports)
+        deaf.engine.prepareStop(at: Instant(milliseconds: deaf.now), ports: &deaf.ports)
+        #expect(deaf.engine.isReadyToStop(at: Instant(milliseconds: deaf.now)))
+        // Nobody wakes it: the time is over all the same.
+        var stuck = Bench()
+        stuck.run(for: 60_000)
+        stuck.engine.prepareStop(at: Instant(milliseconds: stuck.now), ports: &stuck.ports)
+        #expect(!stuck.engine.isReadyToStop(at: Instant(milliseconds: stuck.now + 14_000)))
+        #expect(stuck.engine.isReadyToStop(at: Instant(milliseconds: stuck.now + 15_000)))
+    }
+
+    @Test func `a changed configuration comes into force without a gap on the bus, and is told over Link`() throws {
+        var bench = Bench()
+        bench.run(for: 90_000)
+        var changed = bench.engine.configuration
+        changed.control.userCharge = 30_000
+        let before = bench.now
+        try bench.engine.reconfigure(changed, at: Instant(milliseconds: before), ports: &bench.ports)
+        #expect(told(bench) == (30, 100), "tighter at once")
+        #expect(bench.engine.configuration.generation == 1)
+        let image = try #require(bench.ports.received(.configuration).last)
+        let read = try image.withPayload { (bytes) throws(BridgeConfiguration.ImageProblem) in
+            try BridgeConfiguration(image: bytes)
+        }
+        #expect(read == bench.engine.configuration)
+        bench.run(for: 5_000)
+        let times = bench.ports.sent.filter { $0.frame.id == 0x351 && $0.at > before - 5_000 }.map(\.at)
+        #expect(zip(times, times.dropFirst()).allSatisfy { $1 - $0 <= 1_200 })
+    }
+
+    @Test func `a configuration that is wrong or concerns other devices is refused as a whole`() {
+        var bench = Bench()
+        bench.run(for: 60_000)
+        let before = bench.engine.configuration
+        var wrong = before
+        wrong.control.userCharge = 20_000
+        wrong.control.bulk = 9_999
+        #expect(throws: Engine.Refusal.invalid) {
+            try bench.engine.reconfigure(wrong, at: Instant(milliseconds: bench.now), ports: &bench.ports)
+        }
+        var other = before
+        other.control.userCharge = 20_000
+        other.inverterPorts[0].dialect = .growatt
+        #expect(throws: Engine.Refusal.needsRestart) {
+            try bench.engine.reconfigure(other, at: Instant(milliseconds: bench.now), ports: &bench.ports)
+        }
+        #expect(bench.engine.configuration == before)
+        bench.run(for: 2_000)
+        #expect(told(bench) == (100, 100))
+    }
 }

@@ -87,6 +87,26 @@ import Testing
         #expect(ports.sent.map(\.frame.id) == [0x351, 0x35C, 0x355, 0x356, 0x359, 0x35E])
     }
 
+    @Test(arguments: DialectName.allCases)
+    func `after a cut the limits keep their period, wherever they stand in the set (P16)`(dialect: DialectName) {
+        var configuration = InverterPortConfiguration()
+        configuration.dialect = dialect
+        var port = InverterPort(configuration)
+        port.changed(to: .active, at: Instant(milliseconds: 0))
+        var ports = RecordingPorts()
+        var now: Int64 = 0
+        for cut in [2_150, 3_400, 4_405, 4_990, 6_700] as [Int64] {
+            run(&port, &ports, from: now, to: cut, report: report)
+            ports.now = cut
+            port.tighten(to: report, port: 0, at: Instant(milliseconds: cut), ports: &ports)
+            now = cut + 5
+        }
+        run(&port, &ports, from: now, to: 12_000, report: report)
+        let limits = ports.sent.filter { $0.frame.id == (dialect == .growatt ? 0x311 : 0x351) }.map(\.at)
+        let gaps = zip(limits, limits.dropFirst()).map { $1 - $0 }
+        #expect(gaps.max()! <= 1_200, "\(gaps)")
+    }
+
     @Test func `nothing is sent before the control logic allows it, nor on a closed port`() {
         var port = opened()
         var ports = RecordingPorts()
