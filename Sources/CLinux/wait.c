@@ -76,6 +76,14 @@ int clinux_signals_open(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+int clinux_signal_take(int fd)
+{
+    struct signalfd_siginfo info;
+    ssize_t count;
+    do count = read(fd, &info, sizeof info); while (count < 0 && errno == EINTR);
+    return count == sizeof info ? (int)info.ssi_signo : 0;
+}
+
 int clinux_event_open(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 void clinux_event_raise(int fd)

@@ -29,8 +29,10 @@ public final class EventLoop {
     private let ready = UnsafeMutablePointer<clinux_ready>.allocate(capacity: EventLoop.capacity)
     /// When the timer will fire; nil when it has fired.
     private var armed: Instant?
-    /// SIGTERM, SIGINT or SIGHUP came.
-    public private(set) var stopRequested = false
+    /// How often SIGTERM or SIGINT came.
+    public private(set) var stopRequests = 0
+    public var stopRequested: Bool { stopRequests > 0 }
+    private var reloadRequested = false
 
     /// - Parameter handlesSignals: takes the ending signals over. They must be blocked before the first other thread starts.
     public init(handlesSignals: Bool = false) throws(PortFailure) {
@@ -57,6 +59,22 @@ public final class EventLoop {
         precondition(result == 0, "a descriptor of our own cannot be watched")
     }
 
+    private func takeSignals() {
+        while true {
+            switch clinux_signal_take(signals) {
+            case 0: return
+            case SIGHUP: reloadRequested = true
+            default: stopRequests += 1
+            }
+        }
+    }
+
+    /// True once for each SIGHUP.
+    public func takeReload() -> Bool {
+        defer { reloadRequested = false }
+        return reloadRequested
+    }
+
     /// Waits until something happens, at the latest until `deadline`, and hands every event to `body`.
     public func wait(until deadline: Instant, _ body: (Event) -> Void) {
         if deadline != armed {
@@ -69,8 +87,7 @@ public final class EventLoop {
             switch event.token {
             case Self.timerToken: armed = nil
             case Self.signalToken:
-                clinux_drain(signals)
-                stopRequested = true
+                takeSignals()
             default:
                 body(
                     Event(

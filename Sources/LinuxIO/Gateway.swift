@@ -14,10 +14,19 @@ public final class Gateway {
     private let loop: EventLoop
     private var notifier = ServiceNotifier()
     private var deadline = Instant(milliseconds: 0)
+    private var configuration: GatewayConfiguration
+    private let report: (String) -> Void
+    /// Reads the configuration again.
+    private let reload: (() throws -> GatewayConfiguration)?
+    private var stopBegan: Instant?
+    private var stopRequestsSeen = 0
+    private var stopsAtOnce = false
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
 
     /// A turn that begins this much too late says that the loop is not healthy (failsafe.md §7).
     private static let latestTurn: Milliseconds = 1500
+    /// A second signal to stop means "at once", but Ctrl-C on a terminal reaches a process and its supervisor, who passes it on.
+    private static let sameRequest: Milliseconds = 1000
 
     private enum Source: UInt64 {
         case serialLine, canBus, linkListener, linkReader
@@ -28,12 +37,18 @@ public final class Gateway {
     /// Opens everything. A device that cannot be opened is reported and tried again for ever; it may be plugged in later. A state
     /// folder or a Link socket that cannot be used is reported, too: the battery matters more than its history.
     ///
-    /// - Parameter report: receives what a person should know.
+    /// - Parameters:
+    ///   - reload: reads the configuration again on SIGHUP; nil: SIGHUP ends the process like SIGTERM.
+    ///   - report: receives what a person should know.
     /// - Throws: when ports and engine do not fit together, or the kernel refuses the event loop.
     public init(
-        _ configuration: GatewayConfiguration, handlesSignals: Bool = false, report: (String) -> Void
+        _ configuration: GatewayConfiguration, handlesSignals: Bool = false,
+        reload: (() throws -> GatewayConfiguration)? = nil, report: @escaping (String) -> Void
     ) throws(GatewayFailure) {
         if let problem = configuration.problem { throw .configuration(problem) }
+        self.configuration = configuration
+        self.reload = reload
+        self.report = report
         do throws(PortFailure) { loop = try EventLoop(handlesSignals: handlesSignals) } catch { throw .port(error) }
 
         var record: PersistedRecord?
@@ -59,19 +74,77 @@ public final class Gateway {
         for (port, address) in configuration.bmsLines.enumerated() where address == .link {
             engine.bmsPort(port, isOpen: true, at: now, ports: &ports)
         }
-        openPorts(at: now, report)
+        openPorts(at: now)
     }
 
     deinit {
         buffer.deallocate()
     }
 
-    /// Works until SIGTERM, SIGINT or SIGHUP.
+    /// Works until SIGTERM or SIGINT. Before it ends, limits come down to 0.1C, which takes up to 15 s; a second signal ends it at
+    /// once (failsafe.md §5.6). SIGHUP reads the configuration again.
     public func run() {
         notifier.ready()
-        while !loop.stopRequested { turn() }
-        notifier.stopping()
+        while true {
+            turn()
+            let now = Instant.now
+            if loop.takeReload() { reloadConfiguration(at: now) }
+            if loop.stopRequests > stopRequestsSeen {
+                stopRequestsSeen = loop.stopRequests
+                requestStop(at: now)
+            }
+            if isStopped(at: now) { break }
+        }
         finish()
+    }
+
+    /// Asks for a planned stop; asked again later, for one at once.
+    public func requestStop(at now: Instant) {
+        if let began = stopBegan {
+            if now.since(began) >= Self.sameRequest { stopsAtOnce = true }
+            return
+        }
+        stopBegan = now
+        notifier.stopping()
+        ports.now = now
+        engine.prepareStop(at: now, ports: &ports)
+        deadline = now
+    }
+
+    /// The stop that was asked for has come.
+    public func isStopped(at now: Instant) -> Bool {
+        stopBegan != nil && (stopsAtOnce || engine.isReadyToStop(at: now))
+    }
+
+    /// A changed configuration comes into force without a restart when it concerns the same devices and packs (failsafe.md §9). One
+    /// that is refused changes nothing.
+    private func reloadConfiguration(at now: Instant) {
+        guard let reload else { return requestStop(at: now) }
+        do {
+            let new = try reload()
+            if new == configuration { return report("the configuration has not changed") }
+            try apply(new, at: now)
+            report("the new configuration is in force")
+        } catch {
+            report("the configuration stays as it was: \(error)")
+        }
+    }
+
+    /// - Throws: why it cannot come into force while the process runs; then everything stays as it was.
+    public func apply(_ new: GatewayConfiguration, at now: Instant) throws(GatewayFailure) {
+        if let problem = new.problem { throw .configuration(problem) }
+        var sameDevices = new
+        sameDevices.bridge = configuration.bridge
+        if sameDevices != configuration { throw .needsRestart }
+        ports.now = now
+        do throws(Engine.Refusal) { try engine.reconfigure(new.bridge, at: now, ports: &ports) } catch {
+            switch error {
+            case .invalid: throw .configuration("a value is out of its range")
+            case .needsRestart: throw .needsRestart
+            }
+        }
+        configuration = new
+        deadline = now
     }
 
     /// Closes everything, the persisted record last.
@@ -92,7 +165,7 @@ public final class Gateway {
         let isHealthy = now.since(deadline) < Self.latestTurn
         ports.now = now
         reportLosses(at: now)
-        openPorts(at: now) { _ in }
+        openPorts(at: now, isQuiet: true)
         let wake = engine.wake(at: now, ports: &ports)
         deadline = min(wake, portDeadline(at: now))
         watchWriting()
@@ -194,7 +267,7 @@ public final class Gateway {
     }
 
     /// Opens what is closed and due.
-    private func openPorts(at now: Instant, _ report: (String) -> Void) {
+    private func openPorts(at now: Instant, isQuiet: Bool = false) {
         for (index, line) in ports.serials.enumerated() where !line.serial.isOpen && line.schedule.due <= now {
             do throws(PortFailure) {
                 try line.serial.open()
@@ -203,7 +276,7 @@ public final class Gateway {
                 reportState(of: line, isOpen: true, at: now)
             } catch {
                 line.schedule.failed(at: now)
-                report("\(error). Trying again")
+                if !isQuiet { report("\(error). Trying again") }
             }
         }
         for (index, bus) in ports.buses.enumerated() {
@@ -221,7 +294,7 @@ public final class Gateway {
                 reportState(of: bus, at: now)
             } catch {
                 bus.schedule.failed(at: now)
-                report("\(error). Trying again")
+                if !isQuiet { report("\(error). Trying again") }
             }
         }
     }
@@ -249,11 +322,14 @@ public final class Gateway {
 public enum GatewayFailure: Error, Equatable, CustomStringConvertible {
     case configuration(String)
     case port(PortFailure)
+    /// The change concerns devices, packs or cells.
+    case needsRestart
 
     public var description: String {
         switch self {
         case .configuration(let problem): "the configuration does not fit together: \(problem)"
         case .port(let failure): "\(failure)"
+        case .needsRestart: "what has changed needs a restart of the control process"
         }
     }
 }

@@ -86,7 +86,7 @@ class Bridge:
 
     def stop(self):
         self.process.terminate()
-        code = self.process.wait(10)
+        code = self.process.wait(30)
         self.log.seek(0)
         return code, self.log.read()
 

@@ -79,7 +79,7 @@ class Bridge:
 
     def stop(self):
         self.process.terminate()
-        return self.process.wait(10)
+        return self.process.wait(30)
 
 
 class Listener:

@@ -53,6 +53,8 @@ void clinux_drain(int fd);
 
 /// SIGTERM, SIGINT and SIGHUP arrive on this descriptor instead of killing the process; SIGPIPE is ignored.
 int clinux_signals_open(void);
+/// The next signal that has arrived there; 0 = none.
+int clinux_signal_take(int fd);
 /// A counter that another thread can make readable (`clinux_event_raise`).
 int clinux_event_open(void);
 void clinux_event_raise(int fd);

@@ -70,7 +70,13 @@ struct DemoCommand: ParsableCommand {
             bmsLines: cabinet.bmsPaths.map { .serial(SerialLineConfiguration(path: $0)) },
             inverterBuses: [.can(.slcan(path: cabinet.canPath))], linkSocket: link, bridge: plan.bridge)
         let control = try ControlProcess.start(configuration)
-        defer { control.end(within: 3000) }
+        // Nobody's battery depends on it: asking again spares the ramp.
+        defer {
+            control.end(within: 3000) {
+                usleep(20_000)
+                return true
+            }
+        }
         let show = DemoShow(plan: plan, isJSON: json)
         defer { show.close() }
         let settings = pageSettings(history: folder.path, say: show.say)

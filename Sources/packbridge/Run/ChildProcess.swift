@@ -90,14 +90,24 @@ final class ChildProcess {
         return ended
     }
 
-    /// Asks it to end and waits; kills it when it has not within `limit`. - Returns: false when it had to be killed.
     @discardableResult
     func end(within limit: Milliseconds) -> Bool {
+        end(within: limit) {
+            usleep(20_000)
+            return false
+        }
+    }
+
+    /// Asks it to end and waits; kills it when it has not within `limit`. - Returns: false when it had to be killed.
+    ///
+    /// - Parameter isUrgent: waits a little; true asks once more.
+    @discardableResult
+    func end(within limit: Milliseconds, isUrgent: () -> Bool) -> Bool {
         if ending() != nil { return true }
         kill(pid, SIGTERM)
         let latest = Instant.now + limit
         while Instant.now < latest {
-            usleep(20_000)
+            if isUrgent() { kill(pid, SIGTERM) }
             if ending() != nil { return true }
         }
         kill(pid, SIGKILL)

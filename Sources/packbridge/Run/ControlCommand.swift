@@ -7,7 +7,8 @@ struct ControlCommand: ParsableCommand {
         abstract: "Runs the control process alone: serial lines and CAN, no network.",
         discussion: """
             Reads the configuration and replaces itself by packbridge-control, which knows no YAML. Watch it with
-            `packbridge status`. SIGTERM and SIGINT end it.
+            `packbridge status`. SIGTERM and SIGINT end it after the limits have come down, which takes up to 15 s; a second one
+            ends it at once.
 
             Example: packbridge control --config /etc/packbridge.yaml
 

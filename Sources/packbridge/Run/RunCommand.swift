@@ -15,7 +15,8 @@ struct RunCommand: ParsableCommand {
             On a terminal the state is renewed every second; elsewhere events are printed as they happen, and a line about the
             state every minute. packbridge-control and packbridge-serve are children of their own. Whatever happens to serve, the
             frames go on: it is started again after 1 s, then 2 s, 4 s, up to a minute, also when it hangs. A control process
-            that crashes is started again after 1 s. SIGTERM, SIGINT and SIGHUP end both, serve first.
+            that crashes is started again after 1 s. SIGTERM, SIGINT and SIGHUP end both, serve first, control after the limits
+            have come down (up to 15 s); a second signal ends it at once.
 
             Example: packbridge run --config packbridge.yaml
 
@@ -81,8 +82,8 @@ private struct Supervisor {
     static let restartDelay: Milliseconds = 1000
     /// How often the children and the socket are looked at.
     static let rhythm: Milliseconds = 200
-    /// It closes its devices and writes its record when it ends.
-    static let patience: Milliseconds = 5000
+    /// It lets the limits come down, closes its devices and writes its record when it ends.
+    static let patience: Milliseconds = 20_000
 
     private enum Token: UInt64 { case link = 1, control, serve }
 
@@ -173,7 +174,12 @@ private struct Supervisor {
 
     private mutating func stopControl() throws {
         guard let child = control else { return }
-        let ended = child.end(within: Self.patience)
+        let requests = loop.stopRequests
+        let ended = child.end(within: Self.patience) {
+            loop.wait(until: .now + 20) { _ in }
+            if link != nil { listen() }
+            return loop.stopRequests > requests
+        }
         for line in child.lines() { news.add(line) }
         if !ended { throw Failure("the control process did not end within \(Self.patience / 1000) s and was killed") }
     }
