@@ -25,6 +25,8 @@ public enum FaultKind: String, CaseIterable, Sendable {
     case heartbeatStops = "heartbeat-stops"
     // The bridge itself.
     case restart
+    case plannedRestart = "planned-restart"
+    case reconfigure
     case stateCut = "state-cut"
     case clockJump = "clock-jump"
     case publishBlocked = "publish-blocked"
@@ -33,7 +35,7 @@ public enum FaultKind: String, CaseIterable, Sendable {
     /// Faults that are an event, not a state.
     var isMomentary: Bool {
         switch self {
-        case .bmsReset, .restart, .stateCut, .clockJump, .command: true
+        case .bmsReset, .restart, .plannedRestart, .reconfigure, .stateCut, .clockJump, .command: true
         default: false
         }
     }

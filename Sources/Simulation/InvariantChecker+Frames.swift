@@ -15,6 +15,8 @@ extension InvariantChecker {
         checkAge(charge: charge, discharge: discharge, at: now)
         checkCurrent(charge, charging: true, at: now)
         checkCurrent(discharge, charging: false, at: now)
+        checkOrders(charge, charging: true, at: now)
+        checkOrders(discharge, charging: false, at: now)
         checkRise(charge, charging: true, at: now)
         checkRise(discharge, charging: false, at: now)
         checkReasons(output, at: now)
@@ -67,6 +69,19 @@ extension InvariantChecker {
         report(broken, at: now, expected: "\(name) ≤ \(bound) A", found: "\(sent) A")
     }
 
+    private mutating func checkOrders(_ sent: Double, charging: Bool, at now: Int64) {
+        let bound = orders.bound(charging: charging, at: now)
+        if sent > max(bound, zero) + Self.tolerance {
+            report(.p14, at: now, expected: "\(charging ? "CCL" : "DCL") ≤ \(bound) A as ordered", found: "\(sent) A")
+        }
+    }
+
+    /// Limits that a dialect tells a second time are no looser.
+    mutating func checkGridLimits(at now: Int64) {
+        checkCurrent(Double(heard.gridChargeLimit) / 10, charging: true, at: now)
+        checkCurrent(Double(heard.gridDischargeLimit) / 10, charging: false, at: now)
+    }
+
     private var isAnyPackTooCold: Bool {
         for p in packs where p.charge.latest >= 0 && reference.isTooColdOrUnknown(p.last) { return true }
         return false
@@ -84,7 +99,9 @@ extension InvariantChecker {
         return false
     }
 
-    private mutating func checkRise(_ sent: Double, charging: Bool, at now: Int64) {
+    private mutating func checkRise(_ told: Double, charging: Bool, at now: Int64) {
+        // What means zero on this inverter is no step.
+        let sent = told <= zero ? 0 : told
         let bound = bankBound(charging: charging, at: now, delay: 0)
         let last = charging ? chargeRise.last : dischargeRise.last
         // A cut by age in a bank of one pack starts no hold (amendment 6).
@@ -124,7 +141,8 @@ extension InvariantChecker {
     // MARK: flags
 
     mutating func checkFlags(at now: Int64) {
-        if newestAge(at: now) > longestHold && (heard.chargeEnabled || heard.dischargeEnabled) {
+        let isEnabled = HeardFrames.hasEnables(dialect) && (heard.chargeEnabled || heard.dischargeEnabled)
+        if newestAge(at: now) > longestHold && isEnabled {
             report(.p3, at: now, expected: "no enable after \(longestHold) ms", found: "age \(newestAge(at: now)) ms")
         }
         let requests = heard.forceCharge1 || heard.forceCharge2 || heard.fullCharge
@@ -190,7 +208,7 @@ extension InvariantChecker {
     // MARK: alarms
 
     mutating func checkAlarms(at now: Int64) {
-        let bits = UInt32(heard.protections | heard.warnings)
+        let bits = heard.protections | heard.warnings
         if newestAge(at: now) > control.hold {
             if let held = alarmsAtLoss, held & ~bits != 0 {
                 report(.p24, at: now, expected: "alarm bits \(hex(held)) held", found: hex(bits))
@@ -218,12 +236,19 @@ extension InvariantChecker {
                 .p25, at: now, expected: "frame \(hex(frame.id)) with \(known.length) bytes and defined bits only",
                 found: "\(frame.length) bytes, \(String(frame.word, radix: 16))")
         }
+        if frame.id == 0x35A && !HeardFrames.arePairsDecided(frame.word) {
+            self.report(
+                .p25, at: now, expected: "each pair of alarms raised or cleared", found: String(frame.word, radix: 16))
+        }
     }
 
     /// P25, second half: the numbers are those that were meant, rounded to the safe side. A set may have been made before the
     /// last evaluation, so the one before counts as well.
     private mutating func checkMeaning(_ report: BankReport, at now: Int64) {
         let isFirst = meant.chargeVoltageLimit == 0
+        if zero > 0 && (heard.chargeLimit == 0 || heard.dischargeLimit == 0) {
+            self.report(.p25, at: now, expected: "zero as \(zero) A, which this inverter understands", found: "0 A")
+        }
         let voltage = isFirst ? report.chargeVoltageLimit : max(report.chargeVoltageLimit, meant.chargeVoltageLimit)
         let charge = isFirst ? report.chargeCurrentLimit : max(report.chargeCurrentLimit, meant.chargeCurrentLimit)
         let discharge =
@@ -239,7 +264,7 @@ extension InvariantChecker {
         if heard.dischargeLimit * 100 > discharge {
             self.report(.p25, at: now, expected: "DCL ≤ \(discharge) mA", found: "\(heard.dischargeLimit * 100) mA")
         }
-        if dialect == .pylontech && heard.dischargeVoltage * 100 < floor {
+        if dialect != .growatt && heard.dischargeVoltage * 100 < floor {
             self.report(.p25, at: now, expected: "DVL ≥ \(floor) mV", found: "\(heard.dischargeVoltage * 100) mV")
         }
     }
@@ -278,8 +303,8 @@ extension InvariantChecker {
         guard busIsWell, !healthChecked, now - busHealthySince >= 3_000 else { return }
         healthChecked = true
         guard firstFrameAt >= 0, firstFrameAt < busHealthySince, bootedAt < busHealthySince else { return }
-        for index in 0..<5 where index != (dialect == .growatt ? 1 : 5) && lastHeardAt[index] < busHealthySince {
-            report(.p17, at: now, expected: "a complete set within 3 s", found: "frame kind \(index) missing")
+        for kind in HeardFrames.kinds(of: dialect) where lastHeardAt[kind.rawValue] < busHealthySince {
+            report(.p17, at: now, expected: "a complete set within 3 s", found: "\(kind) missing")
             return
         }
     }

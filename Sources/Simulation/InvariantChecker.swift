@@ -20,13 +20,13 @@ public struct InvariantChecker: Sendable {
     public var shouldStop: Bool { stopsAtFirst && !violations.isEmpty }
     static let keptViolations = 20
 
-    let control: ControlConfiguration
+    private(set) var control: ControlConfiguration
     let dialect: DialectName
     let cycle: Int64
-    let reference: ReferenceLimits
+    private(set) var reference: ReferenceLimits
     let start: Int64
-    let userCharge: Double
-    let userDischarge: Double
+    private(set) var userCharge: Double
+    private(set) var userDischarge: Double
     let cells: Double
 
     var packs: [PackWitness]
@@ -40,7 +40,8 @@ public struct InvariantChecker: Sendable {
     var firstFrameAt: Int64 = -1
     var busHealthySince: Int64 = 0
     var busIsWell = true
-    var lastHeardAt = InlineArray<6, Int64>(repeating: -1)
+    /// Indexed by `HeardFrames.Content`.
+    var lastHeardAt = InlineArray<7, Int64>(repeating: -1)
     var healthChecked = true
 
     // Voltage limits among the packs.
@@ -52,6 +53,9 @@ public struct InvariantChecker: Sendable {
     // Rises.
     var chargeRise: RiseWatch
     var dischargeRise: RiseWatch
+
+    // What the owner ordered (P14).
+    var orders = OrderWatch()
 
     // State of charge.
     var fullness: FullnessWatch
@@ -107,10 +111,42 @@ public struct InvariantChecker: Sendable {
         (overVoltage, underVoltage) = (100, 0)
         meant = BankReport()
         zeroSoCSince = -1
+        orders = OrderWatch()
     }
 
     mutating func stopped(at now: Int64) {
         isUp = false
+    }
+
+    /// A planned stop: before it the limits have come down to 0.1C (failsafe.md §5.6), when the bus was there to tell them.
+    mutating func stoppedAsPlanned(after seconds: Double, at now: Int64) {
+        stopped(at: now)
+        if seconds > 16 { report(.p18, at: now, expected: "a planned stop within 16 s", found: "\(seconds) s") }
+        guard busIsWell, now - busHealthySince > 20_000, heard.hasLimits else { return }
+        var capacity = 0.0
+        for p in packs where p.heardAt >= 0 { capacity += p.capacity }
+        let most = Double(max(heard.chargeLimit, heard.dischargeLimit)) / 10
+        if most > 0.1 * capacity + Self.tolerance {
+            report(
+                .p18, at: now, expected: "at most \(0.1 * capacity) A before a planned stop", found: "\(most) A")
+        }
+    }
+
+    /// Another configuration is in force from now on (failsafe.md §9).
+    mutating func reconfigured(_ new: ControlConfiguration, at now: Int64) {
+        control = new
+        reference = ReferenceLimits(new)
+        userCharge = Double(new.userCharge) / 1000
+        userDischarge = Double(new.userDischarge) / 1000
+        // The slew follows the larger of two caps until it has settled.
+        chargeRise.widen(max(5, 0.02 * userCharge * Double(packs.count)))
+        dischargeRise.widen(max(5, 0.02 * userDischarge * Double(packs.count)))
+        for i in packs.indices { packs[i].isExtended = new.packs[i].extendedHold }
+        for i in packs.indices where packs[i].heardAt >= 0 {
+            packs[i].charge.append(chargeLimit(i), at: now)
+            packs[i].discharge.append(dischargeLimit(i, grace: false), at: now)
+        }
+        voltageCaps.append(voltageCap, at: now)
     }
 
     mutating func busIsHealthy(_ healthy: Bool, at now: Int64) {
@@ -141,13 +177,8 @@ public struct InvariantChecker: Sendable {
         packs[pack].emptySince = since
         let p = packs[pack]
         let grace = since >= 0 && now - since < 5_000 && p.lowest > underVoltage + 0.030
-        let cap = control.packs[pack]
-        let charge = reference.charge(
-            p.last, capacity: p.capacity, overVoltage: overVoltage, userCap: cap.chargeLimit.map { Double($0) / 1000 })
-        let discharge = reference.discharge(
-            p.last, capacity: p.capacity, underVoltage: underVoltage,
-            userCap: cap.dischargeLimit.map { Double($0) / 1000 },
-            grace: grace)
+        let charge = chargeLimit(pack)
+        let discharge = dischargeLimit(pack, grace: grace)
         // A doubtful snapshot may still wait for its second: then the old bound is valid.
         packs[pack].charge.append(verdict == .accepted ? charge : max(charge, p.charge.latest), at: now)
         packs[pack].discharge.append(verdict == .accepted ? discharge : max(discharge, p.discharge.latest), at: now)
@@ -174,7 +205,7 @@ public struct InvariantChecker: Sendable {
     mutating func sent(_ frame: CANFrame, at now: Int64, output: ControlOutput, wasPending: Bool) {
         let content = heard.hear(frame, dialect: dialect)
         if content == .limits && !wasPending { checkGap(at: now) }
-        lastHeardAt[contentIndex(content)] = now
+        lastHeardAt[content.rawValue] = now
         if firstFrameAt < 0 {
             firstFrameAt = now
             checkFirstFrame(at: now)
@@ -188,8 +219,10 @@ public struct InvariantChecker: Sendable {
             before = heard
         case .flags:
             checkFlags(at: now)
+        case .gridLimits:
+            checkGridLimits(at: now)
         case .soc:
-            if dialect == .pylontech { checkStateOfCharge(at: now) }
+            checkStateOfCharge(at: now)
         case .measurements:
             if dialect == .growatt { checkStateOfCharge(at: now) }
             checkMeasurements(at: now)
@@ -197,17 +230,6 @@ public struct InvariantChecker: Sendable {
             checkAlarms(at: now)
         case .other:
             break
-        }
-    }
-
-    func contentIndex(_ content: HeardFrames.Content) -> Int {
-        switch content {
-        case .limits: 0
-        case .soc: 1
-        case .measurements: 2
-        case .alarms: 3
-        case .flags: 4
-        case .other: 5
         }
     }
 
@@ -225,6 +247,20 @@ public struct InvariantChecker: Sendable {
     }
 
     // MARK: what follows from the snapshots
+
+    private func chargeLimit(_ pack: Int) -> Double {
+        let p = packs[pack]
+        return reference.charge(
+            p.last, capacity: p.capacity, overVoltage: overVoltage,
+            userCap: control.packs[pack].chargeLimit.map { Double($0) / 1000 })
+    }
+
+    private func dischargeLimit(_ pack: Int, grace: Bool) -> Double {
+        let p = packs[pack]
+        return reference.discharge(
+            p.last, capacity: p.capacity, underVoltage: underVoltage,
+            userCap: control.packs[pack].dischargeLimit.map { Double($0) / 1000 }, grace: grace)
+    }
 
     /// Volts that the bank may be driven to (P2).
     var voltageCap: Double {
@@ -250,14 +286,23 @@ public struct InvariantChecker: Sendable {
         return delay == 0 ? present : max(present, bankBound(charging: charging, at: now, since: now - delay))
     }
 
+    /// A pack that fell silent leaves the rule little by little: what it adds and its weight fade together, its last limit binds
+    /// until then (A4).
     private func bankBound(charging: Bool, at now: Int64, since: Int64) -> Double {
+        let plain = bankBound(charging: charging, at: now, since: since, extended: false)
+        if !packs.contains(where: { $0.isExtended }) { return plain }
+        return max(plain, bankBound(charging: charging, at: now, since: since, extended: true))
+    }
+
+    /// - Parameter extended: packs with the extended hold are on its ladder, where their last snapshot permits that.
+    private func bankBound(charging: Bool, at now: Int64, since: Int64, extended: Bool) -> Double {
         let user = charging ? userCharge : userDischarge
         var (sum, capacity, flow) = (0.0, 0.0, 0.0)
         for p in packs {
-            let limit = bound(p, charging, since)
-            if limit < 0 { continue }
-            sum += limit
-            capacity += p.capacity
+            let (limit, left) = bound(p, charging, since, extended)
+            if left <= 0 { continue }
+            sum += limit * left
+            capacity += p.capacity * left
             flow += p.average
         }
         if capacity == 0 { return 0 }
@@ -266,10 +311,12 @@ public struct InvariantChecker: Sendable {
         var result = min(user, sum)
         let flows = abs(flow) >= 0.09 * capacity
         for p in packs {
-            let limit = bound(p, charging, since)
-            if limit < 0 { continue }
-            // A switch that closed again, or a pack heard again: some seconds pass until it is counted (aggregation.md §3).
-            if now - (charging ? p.chargeClosedAt : p.dischargeClosedAt) < 14_000 || now - p.lastGap < 9_000 { continue }
+            let (limit, left) = bound(p, charging, since, extended)
+            if left <= 0 { continue }
+            // A pack heard again: some seconds pass until it is counted (aggregation.md §3).
+            if now - p.lastGap < 9_000 { continue }
+            // A switch that closed again limits at once, but not before the snapshot that says so.
+            if now - (charging ? p.chargeClosedAt : p.dischargeClosedAt) < Self.cutTime { continue }
             var share = p.capacity / capacity
             if packs.count > 1 && !isCurrent {
                 // What a pack that is not heard carries is anybody's guess within the bounds of aggregation.md §5.
@@ -282,22 +329,23 @@ public struct InvariantChecker: Sendable {
         return result
     }
 
-    /// One pack's limit, its age counted; −1 = takes no part.
-    private func bound(_ p: PackWitness, _ charging: Bool, _ since: Int64) -> Double {
-        if p.heardAt < 0 { return -1 }
+    /// One pack's limit, and how much of the pack is left at its age: 1 while it is heard, 0 = it takes no part.
+    private func bound(
+        _ p: PackWitness, _ charging: Bool, _ since: Int64, _ extended: Bool
+    ) -> (limit: Double, left: Double) {
+        if p.heardAt < 0 { return (0, 0) }
         let limit = charging ? p.charge.maximum(since: since) : p.discharge.maximum(since: since)
         let age = since - p.heardAt
-        if limit < 0 { return -1 }
-        if age <= control.hold { return limit }
-        if p.isExtended {
+        if limit < 0 { return (0, 0) }
+        if age <= control.hold { return (limit, 1) }
+        if extended && p.isExtended && reference.isMidRange(p.last) {
             // Amendment 18: over 15 s down to 0.2C, stay until 105 s, 0 at 120 s.
             let kept = min(limit, 0.2 * p.capacity)
             let fallen = Double(min(age - control.hold, 15_000)) / 15_000
-            if age >= 120_000 { return -1 }
-            return age > 105_000 ? kept * Double(120_000 - age) / 15_000 : limit + (kept - limit) * fallen
+            let left = age <= 105_000 ? 1 : Double(max(120_000 - age, 0)) / 15_000
+            return (limit + (kept - limit) * fallen, left)
         }
-        if age >= control.zero { return -1 }
-        return limit * Double(control.zero - age) / Double(control.zero - control.hold)
+        return (limit, Double(max(control.zero - age, 0)) / Double(control.zero - control.hold))
     }
 
     /// At least one pack conducts and is heard.

@@ -1,6 +1,6 @@
 /// Watches how fast one current limit rises, and that it stays down after a protective cut (P8).
 struct RiseWatch: Sendable {
-    private let rate: Double
+    private var rate: Double
     /// The highest value that a correct slew can have reached.
     private var envelope = 0.0
     private var envelopeAt: Int64 = 0
@@ -24,6 +24,11 @@ struct RiseWatch: Sendable {
     /// No pack conducted and one does again: a start, no return after a cut (amendment 6).
     mutating func comeToLife() {
         (cutAt, stepsAllowed) = (.min / 2, true)
+    }
+
+    /// Another configuration: rises may be as fast as the faster of both.
+    mutating func widen(_ amperesPerSecond: Double) {
+        rate = max(rate, amperesPerSecond)
     }
 
     mutating func allowStep() {

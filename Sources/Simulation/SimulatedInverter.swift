@@ -23,6 +23,10 @@ public struct SimulatedInverter: Sendable {
     /// Amperes that its charger and its inverter can move at most.
     public var maximumCharge = 100.0
     public var maximumDischarge = 120.0
+    /// It takes a limit of exactly 0 for "not told" and stays at the last other one (charge-control.md §7.6).
+    public var ignoresZero = false
+    private var lastCharge: Int32 = 0
+    private var lastDischarge: Int32 = 0
 
     /// What it last heard.
     public private(set) var heard = HeardFrames()
@@ -43,7 +47,12 @@ public struct SimulatedInverter: Sendable {
     }
 
     public mutating func hear(_ frame: CANFrame, at now: Int64) {
-        if heard.hear(frame, dialect: dialect) == .limits { lastHeard = now }
+        if heard.hear(frame, dialect: dialect) != .limits { return }
+        lastHeard = now
+        if !ignoresZero { return }
+        if heard.chargeLimit == 0 { heard.chargeLimit = lastCharge }
+        if heard.dischargeLimit == 0 { heard.dischargeLimit = lastDischarge }
+        (lastCharge, lastDischarge) = (heard.chargeLimit, heard.dischargeLimit)
     }
 
     /// The amperes that it moves in the next second. `source` is the bank as it sees it: volts at zero current and ohms.

@@ -1,14 +1,24 @@
+import Battery
+import InverterDialects
+
 /// One seed of the proving run: a world drawn from the seed, run for some days, watched by the checker.
 public struct SoakRun: Sendable {
     public let seed: UInt64
     public private(set) var world: World
 
-    public init(seed: UInt64, packs: Int?, faultsPerDay: Double, stopsAtFirst: Bool = true) {
+    /// - Parameters:
+    ///   - packs, chemistry, dialect: instead of what the seed draws.
+    public init(
+        seed: UInt64, packs: Int?, faultsPerDay: Double, chemistry: Chemistry? = nil, dialect: DialectName? = nil,
+        stopsAtFirst: Bool = true
+    ) {
         self.seed = seed
         var random = RandomStream(seed: seed, stream: 7)
         // Half of the worlds have one pack, as most houses do.
         let drawn = random.chance(0.5) ? 1 : 2 + random.below(random.chance(0.2) ? 15 : 3)
-        world = World(.random(seed: seed, packs: packs ?? drawn, faultsPerDay: faultsPerDay))
+        world = World(
+            .random(
+                seed: seed, packs: packs ?? drawn, faultsPerDay: faultsPerDay, chemistry: chemistry, dialect: dialect))
         world.checker.stopsAtFirst = stopsAtFirst
         world.experimentGap = 1_800_000
     }
@@ -16,6 +26,13 @@ public struct SoakRun: Sendable {
     /// Runs `days` of virtual time, or until the first violation.
     public mutating func run(days: Double) {
         world.run(seconds: Int64(days * 86_400))
+    }
+
+    /// The fault that began last, in words: the first suspect of a violation that ended the run.
+    public var lastFault: String {
+        guard let fault = world.faults.last else { return "" }
+        let seconds = (fault.from - world.plan.start) / 1000
+        return "; last fault: \(fault.kind.rawValue) on pack \(fault.pack + 1) at \(seconds) s"
     }
 
     public var result: SoakResult {

@@ -5,6 +5,8 @@ import BridgeEngine
 public struct StateStore: Sendable {
     public private(set) var slots: [[UInt8]] = [[], []]
     private var newest = 1
+    /// The number of the write that each slot holds, as the file and the flash of the product keep it.
+    private var numbers = [0, 0]
     public private(set) var writes = 0
     /// The newest slot no longer holds what was written.
     public private(set) var newestIsDamaged = false
@@ -18,6 +20,7 @@ public struct StateStore: Sendable {
         slots[newest].removeAll(keepingCapacity: true)
         for i in image.indices { slots[newest].append(image[i]) }
         writes += 1
+        numbers[newest] = writes
     }
 
     /// The power failed while the newest slot was being written: only its first `length` bytes reached the disk.
@@ -38,13 +41,10 @@ public struct StateStore: Sendable {
 
     /// The record that a bridge finds at its start: the newer of those whose checksum is good.
     public var record: PersistedRecord? {
-        var found: PersistedRecord?
-        for slot in slots {
-            guard let record = Self.decode(slot) else { continue }
-            if let other = found, other.control.sequence >= record.control.sequence { continue }
-            found = record
+        for slot in numbers[0] > numbers[1] ? [0, 1] : [1, 0] {
+            if let record = Self.decode(slots[slot]) { return record }
         }
-        return found
+        return nil
     }
 
     /// What the damaged newest slot decodes to: must be nothing (P18).

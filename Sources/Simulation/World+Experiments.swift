@@ -175,10 +175,10 @@ extension LinkCommand {
     static func random(_ bits: UInt64) -> LinkCommand {
         let orders: [Order] = [.pauseCharge, .pauseDischarge, .chargeCap, .dischargeCap, .socCeiling]
         let order = orders[Int(bits % 5)]
-        let value = order == .socCeiling ? 4_000 + Int32(bits >> 8 % 6_000) : Int32(bits >> 8 % 400_000)
+        let value = order == .socCeiling ? 4_000 + Int32((bits >> 8) % 6_000) : Int32((bits >> 8) % 400_000)
         return LinkCommand(
             identity: UInt32(truncatingIfNeeded: bits), order: order, value: value,
-            timeToLive: 5_000 + Int64(bits >> 32 % 600_000))
+            timeToLive: 5_000 + Int64((bits >> 32) % 600_000))
     }
 
     /// The message as it comes over the socket.

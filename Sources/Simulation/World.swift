@@ -31,6 +31,11 @@ public struct World: Sendable {
     /// The bridge is down until then (restart).
     private var bridgeReturns: Milliseconds = .max
     private var bridgeIsDown = false
+    /// Since when a planned stop is under way; −1 = none. The bridge then stays away for `plannedPause`.
+    private var stopBegan: Milliseconds = -1
+    private var plannedPause: Milliseconds = 0
+    /// What the bridge is configured with now: `plan.bridge`, or what replaced it.
+    private var bridge: BridgeConfiguration
     private var busFails: Milliseconds = .max
     private var random: RandomStream
     /// Offset of the wall clock in milliseconds. Nothing reads it: that is the point of P15.
@@ -65,11 +70,13 @@ public struct World: Sendable {
 
     public init(_ plan: WorldPlan) {
         self.plan = plan
+        bridge = plan.bridge
         let seats = plan.seats ?? Array(plan.packs.indices)
         bank = SimulatedBank(seats.map { SimulatedPack(plan.packs[$0], seed: plan.seed &+ UInt64($0) &* 7919) })
         inverter = SimulatedInverter(model: plan.inverter, dialect: plan.bridge.inverterPorts[0].dialect)
         inverter.maximumCharge = plan.inverterCharge
         inverter.maximumDischarge = plan.inverterDischarge
+        inverter.ignoresZero = plan.bridge.control.inverter.zeroCurrent > 0
         house = House(seed: plan.seed)
         house.peakSun = plan.peakSun
         faults = FaultInjector(
@@ -126,6 +133,7 @@ public struct World: Sendable {
     private mutating func wakeEngine() {
         engineDue = engine.wake(at: instant, ports: &wire).milliseconds
         collect()
+        if stopBegan >= 0 && engine.isReadyToStop(at: instant) { finishPlannedStop() }
     }
 
     private mutating func stepPhysics() {
@@ -328,9 +336,11 @@ public struct World: Sendable {
         case .bmsReset: bank.packs[fault.pack].restartBMS()
         case .clockJump: wallClock += Int64(bitPattern: fault.bits) % (10 * 365 * 86_400_000)
         case .restart: stopBridge(for: 200 + Int64(fault.bits % 8000))
+        case .plannedRestart: beginPlannedStop(pause: 200 + Int64(fault.bits % 4000))
+        case .reconfigure: reconfigure(fault.bits)
         case .stateCut:
             wire.store.cutNewest(to: Int(fault.bits % UInt64(max(1, wire.store.newestLength))))
-            stopBridge(for: 200 + Int64(fault.bits >> 32 % 8000))
+            stopBridge(for: 200 + Int64((fault.bits >> 32) % 8000))
         case .busOff: failBus()
         case .command: sendCommand(fault.bits)
         default: break
@@ -409,8 +419,45 @@ public struct World: Sendable {
 
     // MARK: the bridge's own life
 
+    /// The bridge is told to end, as by SIGTERM.
+    private mutating func beginPlannedStop(pause: Milliseconds) {
+        if bridgeIsDown || stopBegan >= 0 { return }
+        (stopBegan, plannedPause) = (now, pause)
+        engine.prepareStop(at: instant, ports: &wire)
+        engineDue = now
+        collect()
+    }
+
+    private mutating func finishPlannedStop() {
+        engine.stop(at: instant, ports: &wire)
+        checker.stoppedAsPlanned(after: Double(now - stopBegan) / 1000, at: now)
+        stopBridge(for: plannedPause)
+    }
+
+    /// The owner changes the configuration while everything runs: current limits, taper, way to float, requests.
+    private mutating func reconfigure(_ bits: UInt64) {
+        if bridgeIsDown { return }
+        var new = bridge
+        new.control.userCharge = Milliamps(Int64(plan.bridge.control.userCharge) * Int64(40 + bits % 61) / 100)
+        new.control.userDischarge = Milliamps(Int64(plan.bridge.control.userDischarge) * Int64(40 + (bits >> 8) % 61) / 100)
+        new.control.floatMode = FloatMode.allCases[Int((bits >> 16) % 4)]
+        new.control.taper = TaperPreset.allCases[Int((bits >> 20) % 3)]
+        new.control.socTaper = (bits >> 24) % 4 == 0
+        new.control.forceChargeRequests = (bits >> 28) % 2 == 0
+        checker.reconfigured(new.control, at: now)
+        do throws(Engine.Refusal) {
+            try engine.reconfigure(new, at: instant, ports: &wire)
+            bridge = new
+        } catch {
+            checker.reconfigured(bridge.control, at: now)
+        }
+        engineDue = now
+        collect()
+    }
+
     private mutating func stopBridge(for pause: Milliseconds) {
         bridgeIsDown = true
+        stopBegan = -1
         bridgeReturns = now + pause
         engineDue = .max
         for port in lines.indices { lines[port].due = .max }
@@ -422,7 +469,7 @@ public struct World: Sendable {
     private mutating func startBridge(record: PersistedRecord?) {
         bridgeIsDown = false
         bridgeReturns = .max
-        engine = Engine(configuration: plan.bridge, record: record, at: instant)
+        engine = Engine(configuration: bridge, record: record, at: instant)
         checker.started(at: now)
         for port in lines.indices { engine.bmsPort(port, isOpen: true, at: instant, ports: &wire) }
         let state: CANBusState = wire.isStuck ? .passive : wire.canResult == .down ? .busOff : .active
@@ -443,7 +490,22 @@ public struct World: Sendable {
         if bridgeIsDown { return }
         var order = LinkCommand.random(bits >> 1)
         if bits & 1 == 1 { order = LinkCommand(identity: order.identity, order: bits & 2 == 0 ? .fullNow : .resume) }
+        send(order)
+    }
+
+    /// Bytes arrive on the Link socket.
+    public mutating func hear(_ bytes: [UInt8]) {
+        if bridgeIsDown { return }
+        engine.receivedLink(bytes.span, at: instant, ports: &wire)
+        engineDue = min(engineDue, now)
+        collect()
+    }
+
+    /// The owner orders something over Link.
+    public mutating func send(_ order: LinkCommand) {
+        if bridgeIsDown { return }
         engine.receivedLink(order.bytes.span, at: instant, ports: &wire)
+        checker.orders.hear(order, at: now)
         engineDue = now
         collect()
     }

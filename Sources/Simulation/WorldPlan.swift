@@ -56,9 +56,17 @@ public struct WorldPlan: Sendable {
     }
 
     /// A world drawn from `seed`: chemistry, cells, imbalance, inverter, weather, faults.
-    public static func random(seed: UInt64, packs count: Int, faultsPerDay: Double) -> WorldPlan {
+    ///
+    /// - Parameters:
+    ///   - pinnedChemistry: instead of the drawn one.
+    ///   - pinnedDialect: instead of the drawn one.
+    public static func random(
+        seed: UInt64, packs count: Int, faultsPerDay: Double, chemistry pinnedChemistry: Chemistry? = nil,
+        dialect pinnedDialect: DialectName? = nil
+    ) -> WorldPlan {
         var random = RandomStream(seed: seed, stream: 5)
-        let chemistry: Chemistry = random.chance(0.75) ? .lfp : random.chance(0.6) ? .nmc : .lto
+        let drawn: Chemistry = random.chance(0.6) ? .lfp : random.chance(0.6) ? .nmc : .lto
+        let chemistry = pinnedChemistry ?? drawn
         var design = PackDesign(chemistry: chemistry)
         design.cells =
             random.chance(0.6) ? 16 : chemistry == .nmc ? 14 : chemistry == .lto ? 22 : random.chance(0.5) ? 15 : 8
@@ -71,7 +79,18 @@ public struct WorldPlan: Sendable {
         design.currentGain = random.between(-0.01, 0.02)
         design.settings.chargeOverCurrent = Int32(random.between(0.4, 0.8) * design.capacity)
         design.settings.dischargeOverCurrent = Int32(random.between(0.5, 1.0) * design.capacity)
-        let dialect: DialectName = random.chance(0.5) ? .pylontech : .growatt
+        // The two of the reference installation in half of the worlds, the others in the other half.
+        let common: DialectName = random.chance(0.5) ? .pylontech : .growatt
+        let any = DialectName.allCases[random.below(DialectName.allCases.count)]
+        var dialect = pinnedDialect ?? (random.chance(0.5) ? common : any)
+        // SMA knows batteries of 41 to 63 V only.
+        if dialect == .sma && (design.cells != 16 || chemistry != .lfp) {
+            if pinnedDialect == nil {
+                dialect = .victron
+            } else {
+                design.cells = chemistry == .nmc ? 14 : chemistry == .lto ? 22 : 16
+            }
+        }
         var plan = WorldPlan(seed: seed, packs: count, design: design, dialect: dialect)
         if count > 1 && random.chance(0.3) {
             // One pack of another size: the share rule has to protect it.
@@ -89,8 +108,20 @@ public struct WorldPlan: Sendable {
         plan.bridge.control.userDischarge = Milliamps(dischargeAmperes * random.between(0.5, 1) * 900)
         plan.bridge.control.floatMode = FloatMode.allCases[random.below(FloatMode.allCases.count)]
         plan.bridge.control.socTaper = random.chance(0.2)
-        plan.bridge.control.forceChargeRequests = random.chance(0.3)
-        plan.bridge.control.fullChargeRequest = random.chance(0.3)
+        plan.bridge.control.forceChargeRequests = random.chance(0.4)
+        plan.bridge.control.fullChargeRequest = random.chance(0.4)
+        plan.bridge.control.taper = TaperPreset.allCases[random.below(TaperPreset.allCases.count)]
+        if chemistry == .lfp && random.chance(0.25) {
+            plan.bridge.control.setVoltages(bulk: 3_400 + Int32(random.below(150)), float: nil, rebulk: nil)
+        }
+        if random.chance(0.25) {
+            for i in plan.packs.indices { plan.bridge.control.packs[i].extendedHold = true }
+        }
+        // What "zero" means: Sofar ignores an exact 0 (charge-control.md §7.6).
+        if dialect == .sofar || random.chance(0.15) { plan.bridge.control.inverter.zeroCurrent = 100 }
+        plan.bridge.control.inverter.lowersVoltageWhenBlocked = dialect == .victron
+        plan.bridge.control.inverter.fullRequestReleasesAt97 = random.chance(0.2)
+        plan.bridge.control.inverter.disablesChargeInRest = random.chance(0.2)
         plan.bridge.control.coulombCounter = random.chance(0.2)
         if random.chance(0.15) { plan.bridge.control.socCeiling = 8000 }
         if random.chance(0.15) { plan.bridge.control.socReserve = 2000 }

@@ -7,7 +7,6 @@ import Testing
 @testable import Simulation
 
 /// The fault-injection table F1–F16 of failsafe.md §11, as amended, for those faults that concern software alone.
-/// F12 is `TwinTests` (P16) and the end-to-end tests; F14 concerns update images.
 @Suite struct FaultTableTests {
     /// One pack at `soc`, `surplus` watts of sun, settled for two minutes.
     private func world(soc: Double = 0.6, surplus: Double = 5_300, _ change: (inout WorldPlan) -> Void = { _ in })
@@ -180,6 +179,83 @@ import Testing
             return world.digest
         }
         #expect(digest([]) == digest([10 * 365 * 86_400_000 - 1, -3_600_000]))
+    }
+
+    @Test func `F12: nobody reads, a broker hangs, twenty clients order and talk nonsense: not one frame moves`() {
+        var quiet: World = world()
+        quiet.run(seconds: 120)
+        var busy: World = world({ (plan: inout WorldPlan) in plan.hasReader = true })
+        busy.faults.plan(Fault(.publishBlocked, from: busy.now, until: busy.now + 3_600_000))
+        for second in 0..<120 {
+            busy.run(seconds: 1)
+            for client in 0..<20 {
+                // Half a message, noise, and an order that is refused.
+                let refused: [UInt8] = LinkCommand(identity: UInt32(client), order: .pauseCharge, timeToLive: 0).bytes
+                busy.hear([UInt8](refused[..<(second % 30)]))
+                busy.hear([UInt8](repeating: 0x50, count: client * 7))
+                busy.hear(refused)
+            }
+        }
+        #expect(quiet.digest == busy.digest)
+        expectClean(busy)
+    }
+
+    @Test func `F14: an update that crashes at every start, rolled back: frames resume within 60 s, limits reduced while in doubt`()
+    {
+        var world = world(surplus: -2_000)
+        #expect(world.inverter.heard.dischargeLimit > 560)
+        // The new image lives for two seconds each time, seven times; then the old one is back.
+        for crash in 0..<7 as Range<Int64> {
+            let at: Milliseconds = world.now + crash * 6_000
+            world.faults.plan(Fault(.restart, from: at, until: at, bits: 3_800))
+        }
+        world.run(seconds: 40)
+        #expect(world.restarts == 7)
+        let frames = world.framesSent
+        world.run(seconds: 60)
+        #expect(world.framesSent > frames)
+        #expect(world.inverter.lastHeard > world.now - 1_500)
+        // Six restarts in ten minutes: 0.2C until the eleventh minute is over (failsafe.md §5.7).
+        #expect(world.inverter.heard.dischargeLimit == 560)
+        #expect(world.engine.controller.output.dischargeReason.rule == .bootLoop)
+        expectClean(world)
+    }
+
+    @Test func `a planned restart: the limits come down first, the gap is short, the phase is kept`() {
+        var world = world()
+        let phase = world.engine.controller.output.phase
+        world.faults.plan(Fault(.plannedRestart, from: world.now + 1_000, until: world.now + 1_000, bits: 300))
+        world.run(seconds: 10)
+        #expect(world.restarts == 0)
+        #expect(world.inverter.heard.chargeLimit < 1_350)
+        var longest: Milliseconds = 0
+        for _ in 0..<200 {
+            world.run(until: world.now + 100)
+            longest = max(longest, world.now - world.inverter.lastHeard)
+        }
+        #expect(world.restarts == 1)
+        #expect(longest <= 5_000, "\(longest) ms without limits")
+        #expect(world.engine.controller.output.phase == phase)
+        world.run(seconds: 120)
+        #expect(world.inverter.heard.chargeLimit == 1_350)
+        expectClean(world)
+    }
+
+    @Test func `another configuration while everything runs: no gap, tighter at once, looser slowly`() {
+        var world = world()
+        world.faults.plan(Fault(.reconfigure, from: world.now, until: world.now, bits: 0))
+        world.run(seconds: 3)
+        // 40 % of 140 A.
+        #expect(world.inverter.heard.chargeLimit == 560 && world.inverter.heard.dischargeLimit == 560)
+        world.faults.plan(Fault(.reconfigure, from: world.now, until: world.now, bits: 0x3C3C))
+        world.run(seconds: 20)
+        #expect(world.inverter.heard.chargeLimit == 560)
+        world.run(seconds: 120)
+        let output = world.engine.controller.output
+        #expect(world.inverter.heard.chargeLimit == 1_350, "\(output.chargeReason)")
+        #expect(world.inverter.heard.dischargeLimit == 1_350, "\(output.dischargeReason)")
+        #expect(world.restarts == 0)
+        expectClean(world)
     }
 
     @Test func `F13: the state record cut at any byte: the bridge starts, with the older record or none`() {

@@ -270,4 +270,97 @@ import Testing
         }
         #expect(rounded == [.p25])
     }
+
+    @Test func `P14: a limit above what the owner ordered`() {
+        let found = findings(seconds: 40) { world in
+            let order = LinkCommand(identity: 1, order: .chargeCap, value: 20_000, timeToLive: 600_000)
+            world.send(order)
+            let start = world.now
+            world.run(seconds: 20)
+            #expect(world.inverter.heard.chargeLimit == 200)
+            world.tamperOutput = { output, now in
+                if now > start + 20_000 { output.report.chargeCurrentLimit += 1_000 }
+            }
+        }
+        #expect(found.contains(.p14))
+    }
+
+    @Test func `P18: full limits up to a planned stop`() {
+        let found = findings(seconds: 40) { world in
+            world.faults.plan(Fault(.plannedRestart, from: world.now + 1_000, until: world.now + 1_000))
+            let stop = world.now + 1_000
+            let before = world.engine.controller.output.report.chargeCurrentLimit
+            world.tamperOutput = { output, now in
+                if now >= stop && now < stop + 14_000 { output.report.chargeCurrentLimit = before }
+            }
+        }
+        #expect(found == [.p18])
+    }
+
+    /// What the witness heard of three unequal packs in the given seats, with a bridge that is right or made wrong.
+    private func heard(_ seats: [Int], wrong: Bool) -> HeardFrames {
+        var plan = WorldPlan(seed: 3, packs: 3)
+        plan.packs[2].soc = 0.55
+        plan.seats = seats
+        plan.constantSurplus = 6_000
+        var world = World(plan)
+        if wrong {
+            // A bridge that takes the first pack for the bank.
+            world.tamperOutput = { output, _ in output.report.soc = output.packs[0].soc / 100 }
+        }
+        // Which pack is heard first at the start is a matter of milliseconds on the lines: only afterwards order means nothing.
+        world.run(seconds: 300)
+        return world.checker.heard
+    }
+
+    @Test func `P19: a bridge that looks at the first pack only`() {
+        #expect(heard([0, 1, 2], wrong: false) == heard([2, 0, 1], wrong: false))
+        #expect(heard([0, 1, 2], wrong: true) != heard([2, 0, 1], wrong: true))
+    }
+
+    @Test func `P23: a bridge whose clock has 32 bits`() {
+        func digest(start: Milliseconds, wrong: Bool) -> UInt64 {
+            var plan = Self.plan()
+            plan.start = start
+            var world = World(plan)
+            if wrong {
+                // It waits 30 s after a cut that it remembers in a counter that wraps.
+                world.tamperOutput = { output, now in
+                    let clock = UInt32(truncatingIfNeeded: now)
+                    if clock < UInt32(truncatingIfNeeded: start) { output.report.chargeCurrentLimit = 0 }
+                }
+            }
+            world.run(seconds: 120)
+            return world.digest
+        }
+        let wrap: Milliseconds = 4_294_967_296 - 90_000
+        #expect(digest(start: 1_000, wrong: false) == digest(start: wrap, wrong: false))
+        #expect(digest(start: 1_000, wrong: true) != digest(start: wrap, wrong: true))
+    }
+
+    @Test(arguments: DialectName.allCases)
+    func `in every dialect a limit 1 A too high and a voltage too high are noticed`(dialect: DialectName) {
+        let plan = Self.plan { $0.bridge.inverterPorts[0].dialect = dialect }
+        let current = findings(plan, seconds: 10) { world in
+            world.tamperOutput = { output, _ in
+                output.report.chargeCurrentLimit += 1_000
+                output.report.dischargeCurrentLimit += 1_000
+            }
+        }
+        #expect(current == [.p1])
+        let voltage = findings(plan, seconds: 10) { world in
+            world.tamperOutput = { output, _ in output.report.chargeVoltageLimit = 57_700 }
+        }
+        #expect(voltage == [.p2])
+    }
+
+    @Test func `P25: exact 0 to an inverter that takes it for nothing`() {
+        let plan = Self.plan {
+            $0.bridge.inverterPorts[0].dialect = .sofar
+            $0.bridge.control.inverter.zeroCurrent = 100
+            $0.packs[0].temperature = 0.3
+            ($0.ambient, $0.ambientSwing) = (0.3, 0)
+        }
+        #expect(findings(plan) { $0.tamperOutput = { output, _ in output.report.chargeCurrentLimit = 0 } } == [.p25])
+    }
 }

@@ -1,6 +1,9 @@
 import ArgumentParser
+import Battery
 import Dispatch
 import Foundation
+import InverterDialects
+import LinkClient
 import Simulation
 
 /// `packbridge simulate soak`: simulated years of the whole bridge, watched by the invariant checker.
@@ -32,6 +35,12 @@ struct SoakCommand: ParsableCommand {
     @Option(help: "Packs in each world; drawn from the seed when absent.")
     var packs: Int?
 
+    @Option(help: "Chemistry in each world (lfp, nmc, lto); drawn from the seed when absent.")
+    var chemistry: String?
+
+    @Option(help: "Dialect in each world (packbridge inverters lists them); drawn from the seed when absent.")
+    var dialect: String?
+
     @Option(help: "Faults a day on average.")
     var faults = 24.0
 
@@ -40,6 +49,9 @@ struct SoakCommand: ParsableCommand {
 
     @Flag(help: "Go on after a violation, and count.")
     var keepGoing = false
+
+    @Flag(help: "Report every world as it ends, on standard error.")
+    var progress = false
 
     @Flag(help: "One JSON object at the end instead of text.")
     var json = false
@@ -50,7 +62,22 @@ struct SoakCommand: ParsableCommand {
         if let packs, !(1...16).contains(packs) { throw ValidationError("--packs must be 1 to 16.") }
         if !(faults >= 0) { throw ValidationError("--faults must not be negative.") }
         if !(1...64).contains(jobs) { throw ValidationError("--jobs must be 1 to 64.") }
+        if let chemistry, pinnedChemistry == nil {
+            throw ValidationError("--chemistry \(chemistry): lfp, nmc or lto.")
+        }
+        if let dialect, pinnedDialect == nil {
+            let known = DialectName.allCases.map { "\($0.text)" }.joined(separator: ", ")
+            throw ValidationError("--dialect \(dialect): one of \(known).")
+        }
         if let seeds, seeds < 1 { throw ValidationError("--seeds must be at least 1.") }
+    }
+
+    private var pinnedChemistry: Chemistry? {
+        Chemistry.allCases.first { "\($0)" == chemistry?.lowercased() }
+    }
+
+    private var pinnedDialect: DialectName? {
+        DialectName.allCases.first { "\($0.text)" == dialect?.lowercased() }
     }
 
     func run() throws {
@@ -59,9 +86,11 @@ struct SoakCommand: ParsableCommand {
         let tally = Tally(total: list.count)
         DispatchQueue.concurrentPerform(iterations: min(jobs, list.count)) { worker in
             for index in stride(from: worker, to: list.count, by: min(jobs, list.count)) {
-                var run = SoakRun(seed: list[index], packs: packs, faultsPerDay: faults, stopsAtFirst: !keepGoing)
+                var run = SoakRun(
+                    seed: list[index], packs: packs, faultsPerDay: faults, chemistry: pinnedChemistry,
+                    dialect: pinnedDialect, stopsAtFirst: !keepGoing)
                 run.run(days: days)
-                tally.add(run, quiet: json)
+                tally.add(run, quiet: json, progress: progress)
             }
         }
         let elapsed = Double(DispatchTime.now().uptimeNanoseconds - began) / 1e9
@@ -116,13 +145,24 @@ private final class Tally: @unchecked Sendable {
         self.total = total
     }
 
-    func add(_ run: SoakRun, quiet: Bool) {
+    func add(_ run: SoakRun, quiet: Bool, progress: Bool) {
         lock.lock()
         defer { lock.unlock() }
         result.add(run.result)
         for violation in run.world.checker.violations where !quiet {
-            print("seed \(run.seed), \(run.world.plan.packs.count) packs: \(violation.text)")
+            print("seed \(run.seed), \(run.world.plan.packs.count) packs: \(violation.text)\(run.lastFault)")
+            fflush(nil)
         }
+        if progress { printError(line(run)) }
+    }
+
+    private func line(_ run: SoakRun) -> String {
+        let plan = run.world.plan
+        let one = run.result
+        return "seed \(run.seed): \(plan.bridge.control.chemistry) \(plan.bridge.control.cellsInSeries)S × "
+            + "\(plan.packs.count), \(plan.bridge.inverterPorts[0].dialect.text), \(plan.inverter.rawValue): "
+            + "\(fixed(one.seconds / 86_400, 1)) days, \(one.faults) faults, \(one.violations) violations; "
+            + "\(result.worlds) of \(total) worlds, \(fixed(result.packSeconds / (365.25 * 86_400), 3)) battery-years"
     }
 }
 
