@@ -184,7 +184,9 @@ public struct Engine: Sendable {
         _ new: BridgeConfiguration, at now: Instant, ports: inout Ports
     ) throws(Refusal) {
         if !new.control.problems().isEmpty { throw .invalid }
-        if new.bmsPorts != configuration.bmsPorts || new.inverterPorts != configuration.inverterPorts {
+        if new.bmsPorts != configuration.bmsPorts || new.inverterPorts != configuration.inverterPorts
+            || new.control.inverter.zeroCurrent != configuration.control.inverter.zeroCurrent
+        {
             throw .needsRestart
         }
         if !controller.reconfigure(new.control) { throw .needsRestart }
