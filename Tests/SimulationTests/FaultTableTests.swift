@@ -247,7 +247,7 @@ import Testing
         world.run(seconds: 3)
         // 40 % of 140 A.
         #expect(world.inverter.heard.chargeLimit == 560 && world.inverter.heard.dischargeLimit == 560)
-        world.faults.plan(Fault(.reconfigure, from: world.now, until: world.now, bits: 0x3C3C))
+        world.faults.plan(Fault(.reconfigure, from: world.now, until: world.now, bits: 0x3C0B))
         world.run(seconds: 20)
         #expect(world.inverter.heard.chargeLimit == 560)
         world.run(seconds: 120)
