@@ -39,7 +39,7 @@ public struct ServeApplication: Sendable {
         }
         services.append(
             WebServer(configuration, hub: hub, recorder: recorder, log: log, logger: logger, clock: clock, onRunning: onRunning))
-        services += [StreamEnder(hub: hub), AliveNotifier(hub: hub)]
+        services += [MemoryKeeper(), StreamEnder(hub: hub), AliveNotifier(hub: hub)]
         self.services = services
     }
 

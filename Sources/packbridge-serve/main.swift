@@ -67,6 +67,7 @@ func printToken(_ name: String) -> Never {
     exit(0)
 }
 
+MemoryKeeper.bound()
 let words = Array(CommandLine.arguments.dropFirst())
 if words == ["hash"] { printHash() }
 if words.count == 2 && words[0] == "token" { printToken(words[1]) }

@@ -31,6 +31,15 @@ import Testing
         "/api/v1/explain.json", "/api/v1/support.tar", "/metrics",
     ]
 
+    @Test func `the endpoints that are tried without a session are all that the interface has`() throws {
+        let document = try String(contentsOf: DocumentTests.root.appendingPathComponent("docs/openapi.yaml"), encoding: .utf8)
+        let documented = document.split(separator: "\n").filter { $0.hasPrefix("  /") }.map { $0.dropFirst(2).dropLast() }
+        let tried = Set(Self.endpoints.map { $0.prefix { $0 != "?" } })
+        #expect(documented.count > 10)
+        // The session is how one logs in.
+        #expect(Set(documented).subtracting(["/api/v1/session"]) == tried)
+    }
+
     @Test func `no endpoint answers without a session, with a wrong token or with a made-up cookie`() async throws {
         try await withServe(protected()) { serve in
             for path in Self.endpoints {

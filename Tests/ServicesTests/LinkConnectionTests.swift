@@ -149,11 +149,13 @@ import Testing
 
     @Test func `the orders in force are those that the control process tells, whoever gave them`() async throws {
         try await withServe { serve in
-            _ = try await serve.hub.execute(CommandRequest(order: "pause_charge", time_to_live_s: 60), by: "web")
+            _ = try await serve.hub.execute(CommandRequest(order: "pause_charge", time_to_live_s: 3600), by: "web")
+            let ordered = ContinuousClock.now
             _ = try await serve.hub.execute(CommandRequest(order: "full_now"), by: "script")
             var told = FakeSnapshot(second: 2)
             told.orders = [
-                OrderInForce(.pauseCharge, remaining: 59_000), OrderInForce(.dischargeCap, value: 30_000, remaining: 5000),
+                OrderInForce(.pauseCharge, remaining: 3_600_000 - Int64((ContinuousClock.now - ordered) / .milliseconds(1))),
+                OrderInForce(.dischargeCap, value: 30_000, remaining: 5000),
                 OrderInForce(.fullNow, remaining: 40_000_000),
             ]
             serve.control.send(told)

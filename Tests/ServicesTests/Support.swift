@@ -40,7 +40,7 @@ struct TemporaryFolder: ~Copyable {
 }
 
 /// Waits until something is true; false when it does not happen in time.
-func eventually(within seconds: Double = 10, _ condition: () async throws -> Bool) async rethrows -> Bool {
+func eventually(within seconds: Double = 30, _ condition: () async throws -> Bool) async rethrows -> Bool {
     let end = ContinuousClock.now + .seconds(seconds)
     while ContinuousClock.now < end {
         if try await condition() { return true }

@@ -69,6 +69,8 @@ public struct WebServer: Service {
             responder: responder, server: try server(http),
             configuration: .init(
                 address: .hostname(web.bind, port: web.port),
+                // A whole house that comes back at once must not wait for the retries of TCP.
+                backlog: 1024,
                 availableConnectionsDelegate: MaximumAvailableConnections(web.maximumStreams + 200)),
             onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? web.port) }, logger: logger)
         try await application.run()

@@ -23,9 +23,9 @@ package struct HistoryGenerator: Sendable {
                 for minute in 0..<Int64(1440) {
                     let at = start + day * 86_400_000 + minute * 60_000
                     var mergers: [Int: Merger] = [:]
-                    // A few seconds of each minute give it a spread.
-                    for part in 0..<Int64(4) {
-                        let (bank, packs) = snapshot((day * 1440 + minute) * 60 + part * 15)
+                    // Two seconds of each minute give it a spread.
+                    for part in 0..<Int64(2) {
+                        let (bank, packs) = snapshot((day * 1440 + minute) * 60 + part * 30)
                         var bridge = BridgeSnapshot(bank: bank)
                         bridge.packs = packs
                         let document = SnapshotDocument(bridge, SnapshotContext())

@@ -10,7 +10,7 @@ struct ActiveOrders: Sendable {
     /// Orders that went through this process, until their time is over.
     private var given: [String: SnapshotDocument.ActiveCommand] = [:]
     /// Two clocks and a way between them: ends that are this close are the same.
-    private static let tolerance: Int64 = 2000
+    private static let tolerance: Int64 = 5000
     /// "Full now" names no end when it is given.
     private static let openEnd = Int64.max
 

@@ -48,7 +48,7 @@ public final class LinkConnection: Service, Sendable {
     }
 
     /// How long an answer to a command may take.
-    static let replyTimeout = Duration.seconds(3)
+    static let replyTimeout = Duration.seconds(5)
     /// Pauses between attempts; the last one repeats.
     static let pauses: [Duration] = [.milliseconds(100), .milliseconds(250), .milliseconds(500), .seconds(1), .seconds(2)]
 
