@@ -154,3 +154,12 @@ if Context.environment["PACKBRIDGE_SERVICES"] == "1" && !embedded {
             ]),
     ]
 }
+
+// `packbridge-ble` reads a JK unit over Bluetooth, through BlueZ and sd-bus. A build of the rest stays without libsystemd.
+// PACKBRIDGE_BLE=1 adds it.
+if Context.environment["PACKBRIDGE_BLE"] == "1" && !embedded {
+    package.targets += [
+        .target(name: "CBlueZ", linkerSettings: [.linkedLibrary("systemd")]),
+        .executableTarget(name: "packbridge-ble", dependencies: ["LinuxIO", "CLinux", "CBlueZ"]),
+    ]
+}

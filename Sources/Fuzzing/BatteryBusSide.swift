@@ -34,7 +34,8 @@ func fuzzBus(_ bytes: [UInt8]) {
     var triggering = JK55AASession(addresses: addresses, pace: PollPace(interval: 0))
     var listening = JK55AASession(addresses: addresses, listenOnly: true)
     var reading = JKModbusSession(addresses: addresses, pace: PollPace(interval: 0))
-    var lines = (SilentLine(), SilentLine(), SilentLine())
+    var radio = JKBLESession(pace: PollPace(interval: 0))
+    var lines = (SilentLine(), SilentLine(), SilentLine(), SilentLine())
     var stream = JKBusStream()
     var position: Int64 = 0
     var now = Instant(milliseconds: 0)
@@ -45,6 +46,7 @@ func fuzzBus(_ bytes: [UInt8]) {
         feed(piece, to: &triggering, &lines.0, at: now)
         feed(piece, to: &listening, &lines.1, at: now)
         feed(piece, to: &reading, &lines.2, at: now)
+        feed(piece, to: &radio, &lines.3, at: now)
         var taken = 0
         repeat {
             taken += stream.take(piece.span.extracting(taken..<piece.count), at: now)
@@ -54,6 +56,23 @@ func fuzzBus(_ bytes: [UInt8]) {
             }
         } while taken < piece.count
         now = now + Milliseconds(length)
+    }
+}
+
+/// Frames of 13 bytes each (`canFrame`), ten milliseconds apart, to a listener for each of three units.
+func fuzzJKCAN(_ bytes: [UInt8]) {
+    var listeners = (1...3).map { JKCANListener(address: UInt8($0), usesUnconfirmed: $0 == 2, interval: 0) }
+    var line = SilentLine()
+    var now = Instant(milliseconds: 0)
+    for start in stride(from: 0, to: bytes.count - 12, by: 13) {
+        let frame = canFrame(bytes[start..<start + 13])
+        let data = (0..<Int(frame.length)).map { frame[$0] }
+        for index in listeners.indices {
+            listeners[index].receive(
+                id: frame.id, isExtended: frame.isExtended, data: data.span, at: now, on: &line)
+            precondition(listeners[index].wake(at: now, on: &line) > now)
+        }
+        now = now + 10
     }
 }
 
@@ -75,7 +94,7 @@ private struct SilentLine: BMSLine {
         precondition(bytes.count > 0)
     }
     mutating func received(_ reading: borrowing PackReading, from address: UInt8, at now: Instant) {
-        precondition((1...3).contains(address))
+        precondition((0...3).contains(address))
     }
     mutating func rejected(_ reason: FrameRejection, at now: Instant) {}
     mutating func timedOut(_ address: UInt8, at now: Instant) {}

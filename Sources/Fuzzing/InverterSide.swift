@@ -1,6 +1,39 @@
+import Battery
 import InverterDialects
 
 @testable import LinuxIO
+
+/// Bytes from an RS485 line. Whatever is asked, an answer is one whole telegram of capital hexadecimal digits whose sum is right.
+func fuzzRS485(_ bytes: [UInt8]) {
+    struct Text: TextSink {
+        var bytes: [UInt8] = []
+        mutating func write(_ byte: UInt8) { bytes.append(byte) }
+    }
+    struct Packs: PackReadings {
+        let packCount = 3
+        func reading(ofPack index: Int) -> PackReading? {
+            if index == 1 { return nil }
+            var reading = PackReading()
+            for cell in 0..<(index == 0 ? 16 : 32) { reading.cells.append(UInt16(3300 + cell)) }
+            reading.settings = PackSettings()
+            return reading
+        }
+    }
+    var responder = PylontechRS485Responder()
+    responder.settings.answersEveryAddress = true
+    for byte in bytes {
+        guard let request = responder.feed(byte) else { continue }
+        var answer = Text()
+        responder.answer(request, BankReport(), Packs(), to: &answer)
+        let digits = answer.bytes.dropFirst().dropLast()
+        precondition(answer.bytes.first == UInt8(ascii: "~") && answer.bytes.last == 0x0D)
+        precondition(digits.count >= 16 && digits.count % 2 == 0)
+        precondition(digits.allSatisfy { (0x30...0x39).contains($0) || (0x41...0x46).contains($0) })
+        let sum = digits.dropLast(4).reduce(UInt16(0)) { $0 &+ UInt16($1) }
+        let written = UInt16(String(decoding: digits.suffix(4), as: UTF8.self), radix: 16)
+        precondition(written == 0 &- sum)
+    }
+}
 
 /// Frames of 13 bytes each: identifier (4), length (1), data (8). Every dialect looks at every frame.
 func fuzzCAN(_ bytes: [UInt8]) {

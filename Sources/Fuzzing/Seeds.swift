@@ -30,6 +30,11 @@ func seeds() -> [(target: String, name: String, bytes: [UInt8])] {
         ("jk-4e57", "reply", reply), ("jk-4e57", "request", readAll),
         ("jk-4e57-stream", "request-and-reply", [UInt8(readAll.count)] + readAll + session),
         ("jk-55aaeb90", "status", statusRecord()), ("jk-bus", "exchange", busExchange()),
+        (
+            "pylontech-rs485", "requests",
+            Array("~20024661E00201FD33\r~20024663E00201FD31\r~20024642E002FFFD09\r~2002464F0000FD98\r~20024692E00202FD2E\r".utf8)
+        ),
+        ("jk-can", "unit-1", jkFrames()),
         ("can", "pylontech", sets(.pylontech)), ("can", "growatt", sets(.growatt)),
         (
             "slcan", "frames",
@@ -107,13 +112,26 @@ private func reply() -> [UInt8] {
     return bytes { JK4E57.encodeReply(report, into: &$0) }
 }
 
-/// The frames of one set, 13 bytes each.
+/// The frames of one set.
 private func sets(_ dialect: DialectName) -> [UInt8] {
     var frames = FrameSet(filler: CANFrame(id: 0, length: 0))
     dialect.encode(BankReport(), into: &frames)
+    return coded((0..<frames.count).map { frames[$0] })
+}
+
+/// One of each kind of a JK unit with address 1.
+private func jkFrames() -> [UInt8] {
+    coded(
+        [0x2F5, 0x4F5, 0x5F5, 0x7F5].map { CANFrame(id: $0, length: 8, word: 0x0102_0304_0506_0708) }
+            + [0x18F1_28F5, 0x18F2_28F5, 0x18F5_28F5, 0x18E0_28F5, 0x18E1_28F5, 0x1806_E5F5, 0x2F5].map {
+                CANFrame(id: $0, isExtended: $0 > 0x7FF, length: 8, word: 0x0CF8_0CF8_0CF8_0CF8)
+            })
+}
+
+/// 13 bytes for each frame.
+private func coded(_ frames: [CANFrame]) -> [UInt8] {
     var bytes: [UInt8] = []
-    for index in 0..<frames.count {
-        let frame = frames[index]
+    for frame in frames {
         for shift in [0, 8, 16] as [UInt32] { bytes.append(UInt8(truncatingIfNeeded: frame.id >> shift)) }
         bytes.append(UInt8(frame.id >> 24) | (frame.isExtended ? 0x80 : 0))
         bytes.append(frame.length)
