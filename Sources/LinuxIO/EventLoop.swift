@@ -29,13 +29,17 @@ public final class EventLoop {
     private let ready = UnsafeMutablePointer<clinux_ready>.allocate(capacity: EventLoop.capacity)
     /// When the timer will fire; nil when it has fired.
     private var armed: Instant?
-    /// How often SIGTERM or SIGINT came.
+    /// How often a signal came that ends: SIGTERM, SIGINT, and SIGHUP where it does not mean a reload.
     public private(set) var stopRequests = 0
     public var stopRequested: Bool { stopRequests > 0 }
     private var reloadRequested = false
+    private let reloads: Bool
 
-    /// - Parameter handlesSignals: takes the ending signals over. They must be blocked before the first other thread starts.
-    public init(handlesSignals: Bool = false) throws(PortFailure) {
+    /// - Parameters:
+    ///   - handlesSignals: takes the ending signals over. They must be blocked before the first other thread starts.
+    ///   - reloads: SIGHUP asks for a reload instead of the end.
+    public init(handlesSignals: Bool = false, reloads: Bool = false) throws(PortFailure) {
+        self.reloads = reloads
         epoll = clinux_epoll_open()
         timer = clinux_timer_open()
         signals = handlesSignals ? clinux_signals_open() : -1
@@ -63,7 +67,7 @@ public final class EventLoop {
         while true {
             switch clinux_signal_take(signals) {
             case 0: return
-            case SIGHUP: reloadRequested = true
+            case SIGHUP where reloads: reloadRequested = true
             default: stopRequests += 1
             }
         }

@@ -49,7 +49,9 @@ public final class Gateway {
         self.configuration = configuration
         self.reload = reload
         self.report = report
-        do throws(PortFailure) { loop = try EventLoop(handlesSignals: handlesSignals) } catch { throw .port(error) }
+        do throws(PortFailure) { loop = try EventLoop(handlesSignals: handlesSignals, reloads: reload != nil) } catch {
+            throw .port(error)
+        }
 
         var record: PersistedRecord?
         var writer: RecordWriter?
@@ -119,7 +121,7 @@ public final class Gateway {
     /// A changed configuration comes into force without a restart when it concerns the same devices and packs (failsafe.md §9). One
     /// that is refused changes nothing.
     private func reloadConfiguration(at now: Instant) {
-        guard let reload else { return requestStop(at: now) }
+        guard let reload else { return }
         do {
             let new = try reload()
             if new == configuration { return report("the configuration has not changed") }

@@ -69,7 +69,7 @@ struct DemoCommand: ParsableCommand {
         let configuration = GatewayConfiguration(
             bmsLines: cabinet.bmsPaths.map { .serial(SerialLineConfiguration(path: $0)) },
             inverterBuses: [.can(.slcan(path: cabinet.canPath))], linkSocket: link, bridge: plan.bridge)
-        let control = try ControlProcess.start(configuration)
+        let control = try ControlProcess.start(configuration, file: folder.path + "/control.pbc")
         // Nobody's battery depends on it: asking again spares the ramp.
         defer {
             control.end(within: 3000) {

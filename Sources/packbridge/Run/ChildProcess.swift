@@ -16,6 +16,9 @@ final class ChildProcess {
     private var unfinished: [UInt8] = []
     private var ended: Ending?
 
+    /// The number of the descriptor behind which a child's input waits.
+    static let input = "\(CLINUX_CHILD_INPUT)"
+
     enum Ending: Equatable, CustomStringConvertible {
         case exit(code: Int32)
         case signal(Int32)
@@ -30,10 +33,10 @@ final class ChildProcess {
 
     /// - Parameters:
     ///   - program: its name; it is installed beside this one.
-    ///   - input: what it reads from the descriptor that the last argument names.
+    ///   - input: what it reads from the descriptor `ChildProcess.input`.
     ///   - neverWaits: a line that nobody fetches in time is lost. Else the child waits with its next line.
     init(
-        _ program: String, _ arguments: [String], input: [UInt8], variables: [String: String] = [:], neverWaits: Bool
+        _ program: String, _ arguments: [String], input: [UInt8] = [], variables: [String: String] = [:], neverWaits: Bool
     ) throws {
         name = program
         let path = try siblingProgram(program)
@@ -46,7 +49,7 @@ final class ChildProcess {
         _ = fcntl(output, F_SETFL, O_NONBLOCK)
         if neverWaits { _ = fcntl(ends[1], F_SETFL, O_NONBLOCK) }
         let environment = ProcessInfo.processInfo.environment.merging(variables) { $1 }.map { "\($0)=\($1)" }
-        let words = [path] + arguments + ["\(CLINUX_CHILD_INPUT)"]
+        let words = [path] + arguments
         pid = withCStrings(words) { words in
             withCStrings(environment) { clinux_spawn(path, words, $0, source, ends[1]) }
         }

@@ -15,8 +15,9 @@ struct RunCommand: ParsableCommand {
             On a terminal the state is renewed every second; elsewhere events are printed as they happen, and a line about the
             state every minute. packbridge-control and packbridge-serve are children of their own. Whatever happens to serve, the
             frames go on: it is started again after 1 s, then 2 s, 4 s, up to a minute, also when it hangs. A control process
-            that crashes is started again after 1 s. SIGTERM, SIGINT and SIGHUP end both, serve first, control after the limits
-            have come down (up to 15 s); a second signal ends it at once.
+            that crashes is started again after 1 s. SIGTERM and SIGINT end both, serve first, control after the limits have come
+            down (up to 15 s); a second signal ends it at once. SIGHUP reads the configuration again, without a gap on the bus; one
+            that is refused changes nothing. From a terminal that is closed it ends both.
 
             Example: packbridge run --config packbridge.yaml
 
@@ -32,8 +33,8 @@ struct RunCommand: ParsableCommand {
         defer { folder.remove() }
         provideLink(for: &file.configuration, in: folder)
         // Before any other thread: the loop takes over the signals that end us.
-        let loop = try EventLoop(handlesSignals: true)
-        var supervisor = Supervisor(file, folder: folder, loop: loop)
+        let loop = try EventLoop(handlesSignals: true, reloads: isatty(STDIN_FILENO) != 1)
+        var supervisor = Supervisor(file, at: config, folder: folder, loop: loop)
         try supervisor.run()
     }
 
@@ -68,14 +69,18 @@ struct PrivateFolder {
 
 /// Keeps both processes alive and shows what they say.
 private struct Supervisor {
-    let configuration: GatewayConfiguration
+    let path: String
+    var configuration: GatewayConfiguration
+    var settings: ServeSettings
+    /// The configuration as the control process reads it.
+    let controlFile: String
     let loop: EventLoop
     var control: ChildProcess?
     var serve: ServeSupervisor
     var link: LinkSocket?
     var nextStart = Instant.now
     var nextLine = Instant.now
-    let page: StatusText
+    var page: StatusText
     let news = News()
 
     /// A crashed control process is started again after this time; the inverter sees a short gap.
@@ -87,22 +92,29 @@ private struct Supervisor {
 
     private enum Token: UInt64 { case link = 1, control, serve }
 
-    init(_ file: BridgeFile, folder: PrivateFolder, loop: EventLoop) {
-        configuration = file.configuration
-        self.loop = loop
-        page = StatusText(
+    init(_ file: BridgeFile, at path: String, folder: PrivateFolder, loop: EventLoop) {
+        (configuration, settings, self.path, self.loop) = (file.configuration, file.serve, path, loop)
+        controlFile = folder.path + "/control.pbc"
+        page = Self.page(of: file.configuration, usesColour: news.isTerminal)
+        serve = ServeSupervisor(
+            in: folder, say: news.add, start: Self.starter(file.serve, link: file.configuration.linkSocket))
+    }
+
+    private static func page(of configuration: GatewayConfiguration, usesColour: Bool) -> StatusText {
+        StatusText(
             bmsDevices: configuration.bmsLines.map { "\($0)" },
-            inverterDevices: configuration.inverterBuses.map { "\($0)" }, usesColour: news.isTerminal)
-        let (settings, path) = (file.serve, file.configuration.linkSocket ?? "")
-        serve = ServeSupervisor(in: folder, say: news.add) { variables in
-            try ServeProcess.start(settings, link: path, variables: variables)
-        }
+            inverterDevices: configuration.inverterBuses.map { "\($0)" }, usesColour: usesColour)
+    }
+
+    private static func starter(_ settings: ServeSettings, link: String?) -> ([String: String]) throws -> ChildProcess {
+        { try ServeProcess.start(settings, link: link ?? "", variables: $0) }
     }
 
     mutating func run() throws {
         defer { serve.stop() }
         while !loop.stopRequested {
             let now = Instant.now
+            if loop.takeReload() { reload() }
             try superviseControl(at: now)
             serve.turn(at: now, loop: loop, token: Token.serve.rawValue)
             if control != nil && link == nil { connect() }
@@ -118,7 +130,7 @@ private struct Supervisor {
     private mutating func superviseControl(at now: Instant) throws {
         guard let child = control else {
             if now >= nextStart {
-                control = try ControlProcess.start(configuration)
+                control = try ControlProcess.start(configuration, file: controlFile)
                 control?.watch(with: loop, token: Token.control.rawValue)
             }
             return
@@ -135,6 +147,27 @@ private struct Supervisor {
         case .signal(let number):
             nextStart = now + Self.restartDelay
             news.add("the control process was killed by signal \(number); it starts again in 1 s")
+        }
+    }
+
+    /// Reads the file again. The control process takes over what it can without a restart and says what it cannot; serve is
+    /// started anew when its part has changed. A file that is refused changes nothing.
+    private mutating func reload() {
+        do {
+            var file = try ConfigurationReader.read(try configurationText(at: path))
+            file.configuration.linkSocket = configuration.linkSocket
+            try ControlProcess.write(file.configuration, to: controlFile)
+            configuration = file.configuration
+            page = Self.page(of: configuration, usesColour: news.isTerminal)
+            if let control { kill(control.pid, SIGHUP) }
+            guard file.serve != settings else { return }
+            settings = file.serve
+            serve.restart(Self.starter(settings, link: configuration.linkSocket))
+        } catch let refused as ConfigurationRefused {
+            for problem in refused.problems { news.add(problem.text(file: path)) }
+            news.add("\(path): refused, so everything stays as it was")
+        } catch {
+            news.add("\(error); everything stays as it was")
         }
     }
 

@@ -6,7 +6,8 @@ enum ServeProcess {
     /// - Parameter link: the socket of the control process, or the serial port of a board with the firmware.
     static func start(_ settings: ServeSettings, link: String, variables: [String: String] = [:]) throws -> ChildProcess {
         try ChildProcess(
-            program, arguments(link), input: Array(settings.json().utf8), variables: variables, neverWaits: false)
+            program, arguments(link) + [ChildProcess.input], input: Array(settings.json().utf8), variables: variables,
+            neverWaits: false)
     }
 
     /// Returns only by throwing.

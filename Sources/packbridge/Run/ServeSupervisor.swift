@@ -5,7 +5,7 @@ import LinuxIO
 
 /// Keeps `packbridge-serve` alive. Nothing of it reaches the control process: whatever happens to the page, the frames go on.
 struct ServeSupervisor {
-    private let start: ([String: String]) throws -> ChildProcess
+    private var start: ([String: String]) throws -> ChildProcess
     private let say: (String) -> Void
     private let watchdog: Watchdog?
     private var process: ChildProcess?
@@ -84,6 +84,12 @@ struct ServeSupervisor {
         nextStart = now + delay
         let wait = Quantity.duration.text(for: delay / 100 * 100, in: "s")
         say("packbridge-serve \(ending) after \(uptime / 1000) s; it starts again in \(wait)")
+    }
+
+    /// Ends it and starts it in another way.
+    mutating func restart(_ start: @escaping ([String: String]) throws -> ChildProcess) {
+        stop()
+        (self.start, backOff, nextStart, isMissing) = (start, BackOff(), .now, false)
     }
 
     /// Ends it.
