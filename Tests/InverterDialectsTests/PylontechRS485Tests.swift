@@ -76,6 +76,17 @@ private struct Packs: PackReadings {
 
     // MARK: Answers
 
+    @Test func `the commands that are answered are those of the documentation`() throws {
+        let answered = (0x40...0x9F).filter { command in
+            let request = telegram(String(format: "200246%02XE00202", command))
+            return !answer(request, .example).hasPrefix("~20024604")
+        }.map { String(format: "%02X", $0) }
+        let list = answered.dropLast().joined(separator: ", ") + " and " + (answered.last ?? "")
+        let page = try String(
+            contentsOf: packageRoot.appendingPathComponent("docs/inverter-dialects.md"), encoding: .utf8)
+        #expect(page.contains("PackBridge answers \(list) of protocol V3.3"), "\(list)")
+    }
+
     @Test func `4F answers with the version in its first field, 51 with the maker`() {
         #expect(answer("~2002464F0000FD98\r", .example) == "~330246000000FDAE\r")
         #expect(
