@@ -70,6 +70,17 @@ private func refused(_ yaml: String) -> [String] {
         #expect(try GatewayConfiguration(decoding: configuration.encoded()) == configuration)
     }
 
+    @Test func `a unit with a radio is fed over Link, may pause longer, and the owner is told what to run`() throws {
+        let yaml = file(bms: "{protocol: jk-4e57, port: /dev/ttyUSB0}\n{protocol: jk-ble, port: \"C8:47:8C:E0:12:34\"}")
+        let found = try ConfigurationReader.read(yaml)
+        #expect(found.configuration.bmsLines[1] == .link)
+        #expect(found.configuration.bridge.control.packs[1].extendedHold)
+        #expect(!found.configuration.bridge.control.packs[0].extendedHold)
+        #expect(found.hints.contains { $0.contains("packbridge-ble --device C8:47:8C:E0:12:34 --pack 2") })
+        let strict = "{protocol: jk-ble, port: \"C8:47:8C:E0:12:34\", pack: {extended_hold: false}}"
+        #expect(try !read(file(bms: strict)).bridge.control.packs[0].extendedHold)
+    }
+
     @Test func `a BMS on CAN without over-current limits is a hint for each direction`() throws {
         let hints = try ConfigurationReader.read(file(bms: "{protocol: jk-can, port: \"socketcan:can1\"}")).hints
         #expect(hints.count == 2)
@@ -96,6 +107,9 @@ private func refused(_ yaml: String) -> [String] {
         ("{protocol: jk-can, port: /dev/ttyUSB0}", "bms[1].port"),
         ("{protocol: link, port: /dev/ttyUSB0}", "bms[1].port"),
         ("{protocol: link, address: 1}", "bms[1].address"),
+        ("{protocol: jk-ble, port: /dev/ttyUSB0}", "bms[1].port"),
+        ("{protocol: jk-ble, port: \"C8:47:8C:E0:12\"}", "bms[1].port"),
+        ("{protocol: jk-ble}", "bms[1].port"),
         ("{protocol: jk-can, port: \"socketcan:can0\"}", "inverter.port"),
         (
             "{protocol: jk-modbus, port: /dev/ttyUSB0, address: 1}\n{protocol: jk-modbus, port: /dev/ttyUSB0, address: 1}",

@@ -232,7 +232,7 @@ def course(binaries, ble):
         configuration.write_text(
             f"""
             battery: {{chemistry: lfp, cells: 16}}
-            bms: {{protocol: link, pack: {{extended_hold: true}}}}
+            bms: {{protocol: jk-ble, port: "{ADDRESS}"}}
             inverter: {{dialect: pylontech, port: "virtual:none"}}
             limits: {{charge: 30 A, discharge: 30 A}}
             files: {{state: none, link: {link}}}

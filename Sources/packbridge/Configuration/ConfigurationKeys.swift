@@ -9,11 +9,28 @@ import LinuxIO
 struct BMSEntry {
     /// As written; whether it must be a path or a CAN port depends on the protocol.
     var device = ""
+    var speech = BMSSpeech.line(.jk4E57) {
+        didSet {
+            port.bmsProtocol = speech.engineProtocol
+            // A radio pauses more often than a wire (amendment 18); the pack's own settings are read later.
+            if speech == .bluetooth { pack.extendedHold = true }
+        }
+    }
     var baud: UInt32 = 115_200
     var port = BMSPortConfiguration()
     /// What is written once for all packs of the entry.
     var pack = PackConfiguration()
     var addresses: [UInt8] = []
+}
+
+/// How a BMS speaks, in the words of the file. What a radio carries reaches the engine over Link, through packbridge-ble.
+enum BMSSpeech: Equatable {
+    case line(BMSProtocolName)
+    case bluetooth
+
+    var engineProtocol: BMSProtocolName {
+        if case .line(let name) = self { name } else { .link }
+    }
 }
 
 /// One inverter of the file.
@@ -51,18 +68,26 @@ extension BMSEntry {
             .choice(
                 "protocol",
                 [
-                    "jk-4e57": BMSProtocolName.jk4E57,
-                    "jk-modbus": .jkModbus,
-                    "jk-55aaeb90": .jk55AA,
-                    "jk-can": .jkCAN,
-                    "link": .link,
-                ], \.port.bmsProtocol, "how the BMS speaks"),
+                    "jk-4e57": .line(.jk4E57),
+                    "jk-modbus": .line(.jkModbus),
+                    "jk-55aaeb90": .line(.jk55AA),
+                    "jk-can": .line(.jkCAN),
+                    "jk-ble": .bluetooth,
+                    "link": .line(.link),
+                ], \.speech, "how the BMS speaks"),
             .text(
-                "port", allowed: "the path of a serial device; for jk-can socketcan:can1 or slcan:/dev/ttyACM1@250000",
+                "port",
+                allowed:
+                    "the path of a serial device; for jk-can socketcan:can1 or slcan:/dev/ttyACM1@250000; for jk-ble C8:47:8C:E0:12:34",
                 "the serial adapter; /dev/serial/by-id/… survives replugging"
             ) {
                 text, entry throws(Quantity.Refusal) in
-                if entry.port.bmsProtocol == .link {
+                if entry.speech == .bluetooth {
+                    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+                    guard parts.count == 6, parts.allSatisfy({ $0.count == 2 && UInt8($0, radix: 16) != nil }) else {
+                        throw Quantity.Refusal(reason: "is no Bluetooth address")
+                    }
+                } else if entry.port.bmsProtocol == .link {
                     throw Quantity.Refusal(reason: "has no meaning: another program sends the readings")
                 } else if entry.port.bmsProtocol == .jkCAN {
                     _ = try canAddress(text)

@@ -80,6 +80,12 @@ struct ConfigurationReader {
             contradiction(key("bms", problem.entry, problem.key), with: nil, problem.message, problem.allowed)
         }
         entryOfBMSPort = lines.entryOfPort
+        for (port, entry) in lines.entryOfPort.enumerated() where entries[entry].speech == .bluetooth {
+            let path = files.link ?? "SOCKET"
+            hints.append(
+                "\(key("bms", entry, "port")): run this beside the bridge: packbridge-ble --device \(entries[entry].device) "
+                    + "--pack \(lines.ports[port].firstPack + 1) --link \(path)")
+        }
         for pack in lines.packs { control.packs.append(pack) }
         var bridge = BridgeConfiguration(control: control)
         for port in lines.ports { bridge.bmsPorts.append(port) }
