@@ -89,7 +89,7 @@ DAYS := 1
 SEEDS := 50
 .PHONY: soak
 soak: release ## simulated worlds with faults, checked against the invariants: DAYS=1 in each of SEEDS=50
-	$(RELEASE)/release/packbridge simulate soak --days $(DAYS) --seeds $(SEEDS)
+	$(RELEASE)/release/packbridge simulate soak --days $(DAYS) --seeds $(SEEDS) --progress
 
 SECONDS := 60
 .PHONY: fuzz

@@ -28,12 +28,28 @@ extension Controller {
         }
         var live = false
         for i in 0..<packCount where packs[i].membership == .member { live = true }
+        if !live && before.count > 0 { live = standIn(at: now) }
         cameToLife = live && !wasLive
         if cameToLife {
             chargeSlew.forgetCut()
             dischargeSlew.forgetCut()
         }
         wasLive = live
+    }
+
+    /// The last conducting pack has gone. One that only waits out its back-off takes over in the same tick, or the house would be
+    /// dark for a second (amendment 4).
+    private mutating func standIn(at now: Instant) -> Bool {
+        var found = false
+        for i in 0..<packCount where packs[i].membership == .joining {
+            packs[i].considerMembership(surroundings(of: i, Members()), at: now)
+            if packs[i].membership == .member { found = true }
+        }
+        if found {
+            chargeSlew.holdNow(at: now)
+            dischargeSlew.holdNow(at: now)
+        }
+        return found
     }
 
     /// The conducting packs as they were before anything moved in this tick, so that the order of packs does not matter.

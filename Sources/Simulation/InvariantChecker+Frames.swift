@@ -112,6 +112,8 @@ extension InvariantChecker {
             dischargeRise.allowStep()
             packs[i].cameBack = false
         }
+        // Nothing but packs in their back-off is left: the first of them to be counted is a start (amendments 4 and 6).
+        if !charging && last <= 0.05 && packs.allSatisfy({ isGoneOrReturning($0, at: now) }) { dischargeRise.comeToLife() }
         let finding =
             charging
             ? chargeRise.see(sent, mustCut: mustCut, mayStep: false, at: now)
@@ -123,6 +125,11 @@ extension InvariantChecker {
         case .tooSoon:
             report(.p8, at: now, expected: "\(name) to stay at \(last) A for 30 s after a cut", found: "\(sent) A")
         }
+    }
+
+    /// It gives nothing, or fell silent within the longest back-off and may still be waiting it out.
+    private func isGoneOrReturning(_ p: PackWitness, at now: Int64) -> Bool {
+        p.discharge.latest < 0 || p.age(at: now) > control.hold || now - p.lastGap < 3_700_000
     }
 
     private mutating func checkReasons(_ output: ControlOutput, at now: Int64) {

@@ -35,6 +35,16 @@ public struct SoakRun: Sendable {
         return "; last fault: \(fault.kind.rawValue) on pack \(fault.pack + 1) at \(seconds) s"
     }
 
+    /// Runs to `end` (milliseconds since the start) and describes each of the last seconds before it.
+    public mutating func replay(until end: Milliseconds, last seconds: Int64, _ line: (String) -> Void) {
+        world.run(until: world.plan.start + max(0, end - seconds * 1000))
+        while world.now < world.plan.start + end {
+            world.run(seconds: 1)
+            line(world.line)
+            if world.checker.shouldStop { return }
+        }
+    }
+
     public var result: SoakResult {
         var result = SoakResult()
         result.add(world)

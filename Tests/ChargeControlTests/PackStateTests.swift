@@ -45,6 +45,26 @@ import Testing
         #expect(rig.controller.accept(.reference(), pack: 1, at: rig.now) == .notConfigured)
     }
 
+    @Test
+    func `when the last conducting pack goes, one in its back-off takes over in the same tick (amendment 4; soak, seed 1011)`() {
+        var rig = bank(2)
+        for _ in 0..<3 {
+            rig.answers[0] = false
+            rig.run(seconds: 40)
+            rig.answers[0] = true
+            rig.run(seconds: 120)
+        }
+        #expect(rig.output.packs[0].state == .joining)
+        let before = rig.report.dischargeCurrentLimit
+        #expect(before == 135_000)
+        rig.packs[1].chargeSwitch = false
+        rig.packs[1].dischargeSwitch = false
+        rig.second()
+        #expect(rig.output.packs[1].state == .isolated)
+        #expect(rig.output.packs[0].state == .active)
+        #expect(rig.report.dischargeCurrentLimit == before && rig.report.dischargeEnabled)
+    }
+
     @Test func `a switch that has just closed is not counted on, but its pack limits at once (P5)`() {
         var rig = bank(3)
         rig.packs[2].chargeSwitch = false

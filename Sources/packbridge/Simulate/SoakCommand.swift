@@ -50,6 +50,9 @@ struct SoakCommand: ParsableCommand {
     @Flag(help: "Go on after a violation, and count.")
     var keepGoing = false
 
+    @Option(help: "With --seed: after a violation, the last seconds before it once more, line by line.")
+    var trace: Int?
+
     @Flag(help: "Report every world as it ends, on standard error.")
     var progress = false
 
@@ -57,6 +60,8 @@ struct SoakCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
+        if trace != nil && seed == nil { throw ValidationError("--trace needs --seed.") }
+        if let trace, !(1...86_400).contains(trace) { throw ValidationError("--trace must be 1 to 86400 seconds.") }
         if seed != nil && seeds != nil { throw ValidationError("--seed and --seeds exclude each other.") }
         if !(days > 0) { throw ValidationError("--days must be above 0.") }
         if let packs, !(1...16).contains(packs) { throw ValidationError("--packs must be 1 to 16.") }
@@ -86,17 +91,25 @@ struct SoakCommand: ParsableCommand {
         let tally = Tally(total: list.count)
         DispatchQueue.concurrentPerform(iterations: min(jobs, list.count)) { worker in
             for index in stride(from: worker, to: list.count, by: min(jobs, list.count)) {
-                var run = SoakRun(
-                    seed: list[index], packs: packs, faultsPerDay: faults, chemistry: pinnedChemistry,
-                    dialect: pinnedDialect, stopsAtFirst: !keepGoing)
+                var run = world(list[index])
                 run.run(days: days)
                 tally.add(run, quiet: json, progress: progress)
             }
+        }
+        if let trace, let seed, let violation = tally.first {
+            var run = world(seed)
+            run.replay(until: violation.at, last: Int64(trace)) { print($0) }
         }
         let elapsed = Double(DispatchTime.now().uptimeNanoseconds - began) / 1e9
         let result = tally.result
         json ? printJSON(result, elapsed: elapsed) : printSummary(result, elapsed: elapsed)
         if result.violations > 0 { throw ExitCode(1) }
+    }
+
+    private func world(_ seed: UInt64) -> SoakRun {
+        SoakRun(
+            seed: seed, packs: packs, faultsPerDay: faults, chemistry: pinnedChemistry, dialect: pinnedDialect,
+            stopsAtFirst: !keepGoing)
     }
 
     private func printSummary(_ r: SoakResult, elapsed: Double) {
@@ -140,6 +153,7 @@ private final class Tally: @unchecked Sendable {
     private let lock = NSLock()
     private let total: Int
     private(set) var result = SoakResult()
+    private(set) var first: Violation?
 
     init(total: Int) {
         self.total = total
@@ -149,6 +163,7 @@ private final class Tally: @unchecked Sendable {
         lock.lock()
         defer { lock.unlock() }
         result.add(run.result)
+        first = first ?? run.world.checker.violations.first
         for violation in run.world.checker.violations where !quiet {
             print("seed \(run.seed), \(run.world.plan.packs.count) packs: \(violation.text)\(run.lastFault)")
             fflush(nil)
