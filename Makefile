@@ -35,6 +35,7 @@ test: ## unit, golden, capture and property tests, then those against the Python
 	$(PYTHON) Tests/peers/modbus.py .build/debug
 	$(PYTHON) Tests/peers/pylontech_rs485.py .build/debug
 	$(PYTHON) Tests/peers/detect.py .build/debug
+	$(PYTHON) Tests/peers/lines.py .build/debug
 	$(PYTHON) Tests/peers/link_input.py .build/debug
 	$(PYTHON) Tests/peers/dialects_cantools.py .build/debug/packbridge --seed $$RANDOM
 	$(PYTHON) Tests/peers/tools.py .build/debug

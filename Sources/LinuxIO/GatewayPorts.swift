@@ -135,7 +135,9 @@ final class GatewayPorts: EnginePorts {
 
     func reopen(bmsPort port: Int) {
         bmsLines[port]?.serial.close()
-        bmsBuses[port]?.port.close()
+        guard let bus = bmsBuses[port]?.port else { return }
+        // Opening it again would not end bus-off.
+        if bus.state == .busOff { bus.restart(at: now) } else { bus.close() }
     }
 
     var hasReader: Bool { link.map { $0.readerCount > 0 } ?? false }

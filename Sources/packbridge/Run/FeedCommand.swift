@@ -41,7 +41,7 @@ struct FeedCommand: ParsableCommand {
             try hearRefusals(of: socket)
         }
         // The answer to the last line may be on its way.
-        usleep(50_000)
+        usleep(200_000)
         try hearRefusals(of: socket)
     }
 
