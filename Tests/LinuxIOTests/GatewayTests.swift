@@ -14,6 +14,7 @@ private final class Bench {
     let adapter: Peer
     let folder: TemporaryFolder
     let gateway: Gateway
+    let configuration: GatewayConfiguration
     private(set) var complaints: [String] = []
     private(set) var lines: [String] = []
     private var unfinished = ""
@@ -33,13 +34,12 @@ private final class Bench {
         bridge.bmsPorts.append(line)
         bridge.inverterPorts.append(InverterPortConfiguration())
         var complaints: [String] = []
-        gateway = try Gateway(
-            GatewayConfiguration(
-                bmsLines: [.serial(SerialLineConfiguration(path: bmsPath ?? bms.path))],
-                inverterBuses: [.can(log.map { .candump(path: $0) } ?? .slcan(path: adapter.path))],
-                stateDirectory: folder.path,
-                linkSocket: folder.file("link"), bridge: bridge)
-        ) { complaints.append($0) }
+        configuration = GatewayConfiguration(
+            bmsLines: [.serial(SerialLineConfiguration(path: bmsPath ?? bms.path))],
+            inverterBuses: [.can(log.map { .candump(path: $0) } ?? .slcan(path: adapter.path))],
+            stateDirectory: folder.path,
+            linkSocket: folder.file("link"), bridge: bridge)
+        gateway = try Gateway(configuration) { complaints.append($0) }
         self.complaints = complaints
     }
 
@@ -152,5 +152,38 @@ private final class Bench {
         #expect(port.counters.heartbeats == 2)
         #expect(port.state == .active)
         #expect(receiver.discarded == 0)
+    }
+
+    /// DCL in 0x351, tenths of an ampere; -1 before the first one.
+    private func dischargeLimit(_ bench: Bench) -> Int {
+        guard let line = bench.lines.last(where: { $0.hasPrefix("t3518") }) else { return -1 }
+        let digits = Array(line.dropFirst(5))
+        return Int(String(digits[10...11]) + String(digits[8...9]), radix: 16) ?? -1
+    }
+
+    @Test
+    func
+        `a changed configuration comes into force at once, one with other devices is refused; a stop waits for the limits, a second one does not`()
+        throws
+    {
+        let bench = try Bench()
+        let isUp = bench.turn(within: 30_000) { dischargeLimit(bench) == 1_000 }
+        #expect(isUp)
+        var other = bench.configuration
+        other.bmsLines[0] = .serial(SerialLineConfiguration(path: "/dev/ttyUSB7"))
+        other.bridge.control.userDischarge = 50_000
+        #expect(throws: GatewayFailure.needsRestart) { try bench.gateway.apply(other, at: .now) }
+        var changed = bench.configuration
+        changed.bridge.control.userDischarge = 60_000
+        try bench.gateway.apply(changed, at: .now)
+        let isLower = bench.turn(within: 1_000) { dischargeLimit(bench) == 600 }
+        #expect(isLower)
+
+        bench.gateway.requestStop(at: .now)
+        _ = bench.turn(within: 1_100) { false }
+        #expect(!bench.gateway.isStopped(at: .now))
+        #expect(dischargeLimit(bench) < 600 && dischargeLimit(bench) > 0, "on the way down")
+        bench.gateway.requestStop(at: .now)
+        #expect(bench.gateway.isStopped(at: .now))
     }
 }
