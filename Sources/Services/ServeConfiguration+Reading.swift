@@ -144,7 +144,10 @@ extension ServeConfiguration {
 extension ServeConfiguration.Web {
     /// True when nobody but this machine can reach the page.
     public var bindsLoopback: Bool {
-        bind == "localhost" || bind == "::1" || bind.hasPrefix("127.")
+        if bind == "localhost" || bind == "::1" { return true }
+        // An address, not a name that only begins like one.
+        var address = in_addr()
+        return bind.hasPrefix("127.") && inet_pton(AF_INET, bind, &address) == 1
     }
 }
 

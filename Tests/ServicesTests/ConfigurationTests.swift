@@ -43,7 +43,7 @@ import Testing
         #expect(problem(text)?.contains(name) == true)
     }
 
-    @Test(arguments: ["0.0.0.0", "::", "192.168.1.5", "battery.local"])
+    @Test(arguments: ["127.example.org", "0.0.0.0", "::", "192.168.1.5", "battery.local"])
     func `an address that others can reach needs a password`(bind: String) {
         #expect(problem(#"{"web":{"bind":"\#(bind)"}}"#)?.contains("packbridge password") == true)
         #expect(problem(#"{"web":{"bind":"\#(bind)","access":{"owner":"$y$j9T$x"}}}"#) == nil)
