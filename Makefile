@@ -20,33 +20,28 @@ demo: release ## watch the bridge work in the terminal and on http://127.0.0.1:8
 build: ## debug build of everything
 	swift build
 
-.PHONY: release
-release: ## release binaries with the Swift runtime inside, in .build-release/release
+.PHONY: bridge
+bridge: ## release binaries of the bridge alone, without the page
 	scripts/bootstrap demo serve
 	$(RELEASE_BUILD) --product packbridge
 	$(RELEASE_BUILD) --product packbridge-control
+
+.PHONY: release
+release: bridge ## release binaries with the Swift runtime inside, in .build-release/release
 	$(RELEASE_BUILD) --product packbridge-serve
 
 .PHONY: test
 test: ## unit, golden, capture and property tests, then those against the Python peers
 	scripts/bootstrap test
 	swift test
-	$(PYTHON) Tests/peers/end_to_end.py .build/debug
-	$(PYTHON) Tests/peers/modbus.py .build/debug
-	$(PYTHON) Tests/peers/pylontech_rs485.py .build/debug
-	$(PYTHON) Tests/peers/detect.py .build/debug
-	$(PYTHON) Tests/peers/lines.py .build/debug
-	$(PYTHON) Tests/peers/link_input.py .build/debug
-	$(PYTHON) Tests/peers/dialects_cantools.py .build/debug/packbridge --seed $$RANDOM
-	$(PYTHON) Tests/peers/tools.py .build/debug
-	$(PYTHON) Tests/peers/run_supervision.py .build/debug missing
+	scripts/peers .build/debug
 
 .PHONY: embedded-check
 embedded-check: ## the core builds for riscv32 in Embedded Swift and links without an allocator
 	scripts/embedded-check
 
 .PHONY: verify
-verify: release ## everything that needs heavy peers: real SocketCAN with its error states in a throw-away Linux
+verify: bridge ## everything that needs heavy peers: real SocketCAN with its error states in a throw-away Linux
 	scripts/bootstrap verify
 	swift build --build-tests
 	NO_COLOR=1 scripts/run-in-vm .build/debug/packbridgePackageTests.xctest --testing-library swift-testing --filter SocketCANPortTests
@@ -89,7 +84,7 @@ bench: ## measure; one tab-separated line per figure: name, value, unit, target,
 DAYS := 1
 SEEDS := 50
 .PHONY: soak
-soak: release ## simulated worlds with faults, checked against the invariants: DAYS=1 in each of SEEDS=50
+soak: bridge ## simulated worlds with faults, checked against the invariants: DAYS=1 in each of SEEDS=50
 	$(RELEASE)/release/packbridge simulate soak --days $(DAYS) --seeds $(SEEDS) --progress
 
 SECONDS := 60
