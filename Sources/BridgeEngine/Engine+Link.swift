@@ -8,6 +8,11 @@ struct LinkState: Sendable {
     var sequence: UInt32 = 0
     var snapshot: UInt32 = 0
     var receiver = LinkReceiver()
+    /// A replay that is asked for and not yet answered: the events after this number.
+    var replayAfter: UInt32?
+    var nextReplay = Instant(milliseconds: 0)
+    /// A replay can be 65 messages to every reader: whoever asks all the time is answered this often.
+    static let replayPause: Milliseconds = 200
 }
 
 extension Engine {
@@ -32,7 +37,8 @@ extension Engine {
         case .replay:
             var replay = LinkReplay()
             replay.visitFields(&reader)
-            if reader.isValid { answer(replay, ports: &ports) }
+            if reader.isValid { link.replayAfter = min(link.replayAfter ?? .max, replay.after) }
+            answerReplay(at: now, ports: &ports)
         case .reading:
             var reading = LinkReading()
             reading.visitFields(&reader)
@@ -54,8 +60,8 @@ extension Engine {
         let code = reply.refusal.map { Int32($0.rawValue) + 1 } ?? 0
         send(.commandReply, ports: &ports) { writer in reply.visitFields(&writer) }
         publish(log(.command, a: Int32(bitPattern: order.identity), b: code, at: now), ports: &ports)
-        // The next `wake` evaluates at once.
-        nextTick = now
+        // The next `wake` evaluates at once. A refused order changes nothing.
+        if reply.refusal == nil { nextTick = now }
     }
 
     /// A reading for a pack that is fed over Link; for any other pack it is refused, so that no program can speak for a BMS.
@@ -80,10 +86,13 @@ extension Engine {
         }
     }
 
-    private mutating func answer<Ports: EnginePorts>(_ replay: LinkReplay, ports: inout Ports) {
+    mutating func answerReplay<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
+        guard let after = link.replayAfter, now >= link.nextReplay else { return }
+        link.replayAfter = nil
+        link.nextReplay = now + LinkState.replayPause
         publishConfiguration(ports: &ports)
-        if replay.after >= events.last { return }
-        for number in max(replay.after &+ 1, events.oldest)...events.last {
+        if after >= events.last { return }
+        for number in max(after &+ 1, events.oldest)...events.last {
             if let event = events.event(number) { publish(event, ports: &ports) }
         }
     }

@@ -137,8 +137,10 @@ public struct Engine: Sendable {
         } else if let end = dataEnd, now >= end {
             evaluate(at: now, ports: &ports)
         }
+        answerReplay(at: now, ports: &ports)
         var next = nextTick
         if let end = dataEnd { next = min(next, end) }
+        if link.replayAfter != nil { next = min(next, link.nextReplay) }
         for port in 0..<configuration.bmsPorts.count where bmsPorts[port].isOpen {
             next = min(next, bmsPorts[port].nextWake)
         }

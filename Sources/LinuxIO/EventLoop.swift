@@ -63,6 +63,11 @@ public final class EventLoop {
         precondition(result == 0, "a descriptor of our own cannot be watched")
     }
 
+    /// Reports nothing of `fd` until it is watched again.
+    public func forget(_ fd: Int32) {
+        _ = clinux_epoll_forget(epoll, fd)
+    }
+
     private func takeSignals() {
         while true {
             switch clinux_signal_take(signals) {

@@ -170,6 +170,7 @@ public final class Gateway {
         openPorts(at: now, isQuiet: true)
         let wake = engine.wake(at: now, ports: &ports)
         deadline = min(wake, portDeadline(at: now))
+        if let resumption = ports.link?.nextResumption { deadline = min(deadline, resumption) }
         watchWriting()
         if isHealthy { notifier.alive(at: now) }
     }
@@ -186,7 +187,7 @@ public final class Gateway {
         case .linkListener: ports.link?.accept()
         case .linkReader:
             if event.isWritable { ports.link?.flush(reader: index) }
-            ports.link?.receive(fromReader: index) { message in
+            ports.link?.receive(fromReader: index, at: ports.now) { message in
                 engine.receivedLink(message, at: ports.now, ports: &ports)
             }
         case nil: preconditionFailure("a token that nobody gave")
@@ -228,7 +229,7 @@ public final class Gateway {
             bus.watchesWriting = bus.port.wantsToWrite
             loop.watch(bus.port.descriptor, token: Source.canBus.token(index), writable: bus.watchesWriting)
         }
-        ports.link?.updateWatching { reader, descriptor, writable in
+        ports.link?.updateWatching(at: ports.now, forget: loop.forget) { reader, descriptor, writable in
             loop.watch(descriptor, token: Source.linkReader.token(reader), writable: writable)
         }
     }

@@ -1,3 +1,4 @@
+import Battery
 import BridgeEngine
 import CLinux
 import Glibc
@@ -16,9 +17,11 @@ public final class LinkServer {
     public let path: String
     public let descriptor: Int32
     private var readers: [Reader?]
-    /// Read from one reader in one turn of the loop: two or three orders. Each can cost a whole replay, and the frames on the bus come
-    /// first; a client that floods waits in the kernel.
-    static let readAtOnce = 64
+    /// Read from one reader in one turn of the loop: some orders, or a part of a reading.
+    static let readAtOnce = 128
+    /// Who says that much at once is not listened to for this time. A client that floods waits in the kernel: the loop would else never
+    /// sleep, and a process that never sleeps is late on a busy machine.
+    static let pause: Milliseconds = 20
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: readAtOnce, alignment: 8)
     /// Messages that slow readers have lost.
     public private(set) var droppedMessages: UInt64 = 0
@@ -41,10 +44,26 @@ public final class LinkServer {
 
     public var readerCount: Int { readers.count { $0 != nil } }
 
-    /// Calls `watch` for every reader that must be watched in another way than before.
-    func updateWatching(_ watch: (_ reader: Int, _ descriptor: Int32, _ writable: Bool) -> Void) {
+    /// When the next reader that said too much is listened to again.
+    var nextResumption: Instant? {
+        readers.lazy.compactMap { $0?.pausedUntil }.min { $0 < $1 }
+    }
+
+    /// Calls `watch` for every reader that must be watched in another way than before, `forget` for those that said too much.
+    func updateWatching(
+        at now: Instant, forget: (_ descriptor: Int32) -> Void,
+        _ watch: (_ reader: Int, _ descriptor: Int32, _ writable: Bool) -> Void
+    ) {
         for index in readers.indices {
             guard let reader = readers[index] else { continue }
+            if let until = reader.pausedUntil {
+                if now < until {
+                    if reader.watchesWriting != nil { forget(reader.descriptor) }
+                    reader.watchesWriting = nil
+                    continue
+                }
+                reader.pausedUntil = nil
+            }
             let writable = !reader.queue.isEmpty
             if reader.watchesWriting == writable { continue }
             reader.watchesWriting = writable
@@ -91,10 +110,11 @@ public final class LinkServer {
 
     /// Reads what the reader says. Every reader has a receiver of its own: messages come in pieces, and those of several readers
     /// must not be put together.
-    func receive(fromReader index: Int, _ body: (LinkMessage) -> Void) {
-        guard let reader = readers[index] else { return }
+    func receive(fromReader index: Int, at now: Instant, _ body: (LinkMessage) -> Void) {
+        guard let reader = readers[index], reader.pausedUntil == nil else { return }
         let count = recv(reader.descriptor, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT))
         if count > 0 {
+            if count == buffer.count { reader.pausedUntil = now + Self.pause }
             for byte in buffer[..<count] {
                 reader.receiver.push(byte)
                 while let message = reader.receiver.next() { body(message) }
@@ -113,6 +133,7 @@ public final class LinkServer {
         let descriptor: Int32
         /// What the event loop was told; nil: nothing yet.
         var watchesWriting: Bool?
+        var pausedUntil: Instant?
         var receiver = LinkReceiver()
         var queue = MessageQueue(capacity: LinkServer.queueCapacity)
 

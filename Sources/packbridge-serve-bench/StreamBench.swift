@@ -44,8 +44,8 @@ enum StreamBench {
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             let now = systemClock()
             text += unwrapInboundIn(data).readableBytesView
-            // An event ends with an empty line, and nothing follows it in the same second.
-            guard text.last == UInt8(ascii: "\n"), text.dropLast().last == UInt8(ascii: "\n") else { return }
+            // An event ends with an empty line, its chunk with another one, and nothing follows it in the same second.
+            guard text.suffix(4).elementsEqual("\n\n\r\n".utf8) else { return }
             if let time = lastTime() { lateness.withLockedValue { $0.append(now - time) } }
             text.removeAll(keepingCapacity: true)
         }

@@ -129,6 +129,25 @@ private func snapshots(in messages: [[UInt8]]) -> [BridgeSnapshot] {
         #expect(old.count == found.count + 2 && old.allSatisfy { $0.orders == nil })
     }
 
+    @Test func `a reader that asks for everything all the time is answered five times a second`() {
+        var control = ControlConfiguration(chemistry: .lfp)
+        control.packs.append(PackConfiguration())
+        var ports = Listener()
+        var engine = Engine(configuration: BridgeConfiguration(control: control), record: nil, at: Instant(milliseconds: 0))
+        func configurations() -> Int { ports.messages.count { $0[3] == LinkKind.configuration.rawValue } }
+        for millisecond in Int64(1)...1000 {
+            LinkReplay().message(sequence: 1)
+                .withBytes { engine.receivedLink($0, at: Instant(milliseconds: millisecond), ports: &ports) }
+            if millisecond == 1 { #expect(configurations() == 1) }
+        }
+        #expect(configurations() == 5)
+        // The last question waits and is not forgotten.
+        let wake = engine.wake(at: Instant(milliseconds: 1000), ports: &ports)
+        #expect(wake <= Instant(milliseconds: 1001))
+        _ = engine.wake(at: Instant(milliseconds: 1001), ports: &ports)
+        #expect(configurations() == 6)
+    }
+
     @Test func `damaged bytes are skipped`() {
         var bytes = Array(published(seconds: 2).joined())
         bytes.insert(contentsOf: [0x50, 0x42, 0x00, 0x50], at: 0)

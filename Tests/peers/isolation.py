@@ -139,7 +139,6 @@ def main():
             for _ in range(5):
                 serve.stop(signal.SIGKILL)
                 time.sleep(0.5)
-                serve.file.with_name("serve.log").write_text("")
                 serve.start()
                 serve.port()
                 time.sleep(1)

@@ -17,11 +17,13 @@ class Serve:
         self.log_file = pathlib.Path(folder) / "serve.log"
         self.configuration = {"web": {"port": 0}, **configuration}
         self.process = None
+        self.began = 0  # length of the log when the present process started
 
     def start(self, **changes):
         self.configuration.update(changes)
         self.file.write_text(json.dumps(self.configuration))
         with open(self.log_file, "a") as log:
+            self.began = log.tell()
             self.process = subprocess.Popen([self.binary, "--from", self.link, "--config", self.file], stdout=log, stderr=subprocess.STDOUT)
         return self
 
@@ -59,7 +61,7 @@ class Serve:
         """Where the page is, from the log."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            for line in reversed(self.log.splitlines()):
+            for line in self.log_file.read_bytes()[self.began :].decode(errors="replace").splitlines():
                 if "://" in line and "broker" not in line:
                     return int(line.rsplit(":", 1)[1])
             time.sleep(0.1)
