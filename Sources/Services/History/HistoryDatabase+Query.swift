@@ -22,9 +22,10 @@ extension HistoryDatabase {
         try pool.read { db in
             if tier.block > 0 {
                 for (_, number) in known {
-                    try readBlocks(tier, series: number, from: from, to: to, db) { at, spread in
-                        collectors[number]?.add(at, spread)
-                    }
+                    // Out of the dictionary: a year of minutes is half a million points.
+                    guard var collector = collectors.removeValue(forKey: number) else { continue }
+                    try readBlocks(tier, series: number, from: from, to: to, db) { at, spread in collector.add(at, spread) }
+                    collectors[number] = collector
                 }
             }
             try readRows(tier, from: from, to: to, db) { series, at, spread in collectors[series]?.add(at, spread) }
@@ -102,6 +103,7 @@ extension HistoryDatabase {
     private struct Collector {
         let step: Int64
         private var at = Int64.min
+        private var end = Int64.min
         private var merger = Merger()
         private var points: [(at: Int64, spread: Spread)] = []
 
@@ -110,10 +112,10 @@ extension HistoryDatabase {
         }
 
         mutating func add(_ time: Int64, _ spread: Spread) {
-            let start = time / step * step
-            if start != at {
+            if time < at || time >= end {
                 flush()
-                at = start
+                at = time / step * step
+                end = at + step
             }
             merger.add(spread)
         }
