@@ -271,6 +271,17 @@ import Testing
         #expect(rounded == [.p25])
     }
 
+    @Test func `P1: a bank that goes on counting on a pack that has fallen silent`() {
+        var plan = WorldPlan(seed: 12, packs: 3)
+        plan.constantSurplus = -2_000
+        let found = findings(plan, seconds: 60) { world in
+            let before = world.engine.controller.output.report.dischargeCurrentLimit
+            world.faults.plan(Fault(.unplug, pack: 1, from: world.now, until: world.now + 100_000))
+            world.tamperOutput = { output, _ in output.report.dischargeCurrentLimit = before }
+        }
+        #expect(found.contains(.p1))
+    }
+
     @Test func `P14: a limit above what the owner ordered`() {
         let found = findings(seconds: 40) { world in
             let order = LinkCommand(identity: 1, order: .chargeCap, value: 20_000, timeToLive: 600_000)
