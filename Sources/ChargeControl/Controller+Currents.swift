@@ -78,7 +78,11 @@ extension Controller {
     /// - Parameter fades: false: as if all packs were still heard, to see whether a silent one is what binds.
     private mutating func shareRule(charging: Bool, fades: Bool) -> Reason? {
         var total: Int64 = 0
-        for i in 0..<packCount where takesPart(i, charging) { total += weight(i, fades: fades) }
+        var flow: Int64 = 0
+        for i in 0..<packCount where takesPart(i, charging) {
+            total += weight(i, fades: fades)
+            flow += share.mean(i)
+        }
         var limit = BankLimit()
         for i in 0..<packCount {
             let held = charging ? views[i].chargeHeld : views[i].dischargeHeld
@@ -86,7 +90,7 @@ extension Controller {
                 let counted = charging ? views[i].chargeLimit.bound : views[i].dischargeLimit.bound
                 limit.add(
                     held, counted: fades ? counted : held.bound,
-                    share: share.share(i, capacity: views[i].capacity, total: total, charging: charging))
+                    share: share.share(i, capacity: views[i].capacity, total: total, flow: flow, charging: charging))
             } else if onlyTightens(i, charging) {
                 let c = Int64(views[i].capacity ?? 0)
                 limit.constrain(held, share: c > 0 ? Fraction(c, total + weight(i, fades: fades)) : .whole)

@@ -138,19 +138,27 @@ extension Controller {
     private mutating func list(pack i: Int) {
         var charging: Int64 = 0
         var discharging: Int64 = 0
+        var chargeFlow: Int64 = 0
+        var dischargeFlow: Int64 = 0
         var takers = 0
         var givers = 0
         for j in 0..<packCount {
             if views[j].takesCharge { takers += 1 }
             if views[j].givesCharge { givers += 1 }
-            if views[j].takesCharge || j == i { charging += views[j].weight }
-            if views[j].givesCharge || j == i { discharging += views[j].weight }
+            if views[j].takesCharge || j == i {
+                charging += views[j].weight
+                chargeFlow += share.mean(j)
+            }
+            if views[j].givesCharge || j == i {
+                discharging += views[j].weight
+                dischargeFlow += share.mean(j)
+            }
         }
         let isJoining = views[i].membership == .joining
         chargeListing.isOn = takers == 0 || views[i].takesCharge || isJoining && views[i].measures.chargeSwitch
         dischargeListing.isOn = givers == 0 || views[i].givesCharge || isJoining && views[i].measures.dischargeSwitch
-        let charge = share.share(i, capacity: views[i].capacity, total: charging, charging: true)
-        let discharge = share.share(i, capacity: views[i].capacity, total: discharging, charging: false)
+        let charge = share.share(i, capacity: views[i].capacity, total: charging, flow: chargeFlow, charging: true)
+        let discharge = share.share(i, capacity: views[i].capacity, total: discharging, flow: dischargeFlow, charging: false)
         chargeListing.pack(share: charge.numerator, of: charge.denominator)
         dischargeListing.pack(share: discharge.numerator, of: discharge.denominator)
     }

@@ -38,14 +38,19 @@ struct ShareMeter: Sendable, BitwiseCopyable {
         }
     }
 
+    func mean(_ i: Int) -> Int64 { means[i] }
+
     /// The share of pack `i` as a fraction, measured where possible, within ½…2 of its share of the capacity.
     /// A pack of unknown capacity may take everything.
-    func share(_ i: Int, capacity: MilliampHours?, total: Int64, charging: Bool) -> Fraction {
+    ///
+    /// - Parameter flow: Σ `mean` over the packs that take part in this direction: one that has just dropped out leaves its current to
+    ///   the others.
+    func share(_ i: Int, capacity: MilliampHours?, total: Int64, flow: Int64, charging: Bool) -> Fraction {
         guard let capacity, capacity > 0, total > 0 else { return Fraction(1, 1) }
         let c = Int64(capacity)
-        if !isMeasured || sum == 0 || (sum > 0) != charging { return Fraction(c, total) }
+        if !isMeasured || flow == 0 || (flow > 0) != charging || (sum > 0) != charging { return Fraction(c, total) }
         let mine = charging ? means[i] : -means[i]
-        let all = charging ? sum : -sum
+        let all = charging ? flow : -flow
         if 2 * mine * total < c * all { return Fraction(c, 2 * total) }
         if mine * total > 2 * c * all { return Fraction(min(2 * c, total), total) }
         return Fraction(mine, all)

@@ -138,6 +138,22 @@ import Testing
         #expect(last.charge == 270_000 && last.discharge == 270_000)
     }
 
+    @Test
+    func
+        `a pack that drops out of a direction leaves its current to the others: their measured shares grow at once (soak, seed 2021)`()
+    {
+        let pack = PackReading.reference()
+        var rig = Rig(.reference(charge: 500_000, discharge: 600_000, packs: 4), packs: [pack, pack, pack, pack])
+        rig.run(seconds: 60)
+        // A strong pack takes twice as much as each of the others.
+        for (i, current) in [-40_000, -40_000, -80_000, -40_000].enumerated() { rig.packs[i].current = Int32(current) }
+        rig.run(seconds: 120)
+        #expect(rig.report.dischargeCurrentLimit == 337_500, "135 A at a share of 0.4")
+        rig.packs[3].dischargeSwitch = false
+        rig.second()
+        #expect(rig.report.dischargeCurrentLimit == 270_000, "135 A at a share of one half")
+    }
+
     @Test func `A5 a pack that returns joins after 3 snapshots and 10 s, and limits rise 30 s later`() {
         var rig = three()
         rig.answers[2] = false
