@@ -132,6 +132,10 @@ struct PylontechRS485Explainer: FrameExplainer {
                 ("total_mAh", "capacity", at + 14, 3, .number(decimals: 0, "mAh")),
             ]
         }
+        // More follows: the answer for the group, which begins with their number.
+        if at + (isLarge ? 17 : 11) < information.count {
+            fields.append(("packs", "modules in the answer", 1, 1, .number(decimals: 0, "")))
+        }
         return fields.filter { $0.at + $0.width <= information.count }
     }
 
