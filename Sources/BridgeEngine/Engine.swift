@@ -223,24 +223,25 @@ public struct Engine: Sendable {
     ) -> Bool {
         let configuration = bmsPorts[port].configuration
         let counters = bmsPorts[port].counters
-        var session = bmsPorts[port].session
         var needsTick = false
         var counted = counters
-        withUnsafeMutablePointer(to: &controller) { controller in
-            withUnsafeMutablePointer(to: &readings) { readings in
-                withUnsafeMutablePointer(to: &memories) { memories in
-                    withUnsafeMutablePointer(to: &ports) { ports in
-                        var line = LineEvents(
-                            port: port, configuration: configuration, controller: controller, readings: readings,
-                            memories: memories, ports: ports, counters: counters)
-                        body(&session, &line)
-                        needsTick = line.needsTick
-                        counted = line.counters
+        // The session works where it is: it has some kilobytes.
+        withUnsafeMutablePointer(to: &bmsPorts[port].session) { session in
+            withUnsafeMutablePointer(to: &controller) { controller in
+                withUnsafeMutablePointer(to: &readings) { readings in
+                    withUnsafeMutablePointer(to: &memories) { memories in
+                        withUnsafeMutablePointer(to: &ports) { ports in
+                            var line = LineEvents(
+                                port: port, configuration: configuration, controller: controller, readings: readings,
+                                memories: memories, ports: ports, counters: counters)
+                            body(&session.pointee, &line)
+                            needsTick = line.needsTick
+                            counted = line.counters
+                        }
                     }
                 }
             }
         }
-        bmsPorts[port].session = session
         bmsPorts[port].counters = counted
         return needsTick
     }
