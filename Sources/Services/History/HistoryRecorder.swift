@@ -307,6 +307,7 @@ public actor HistoryRecorder: Service {
         case let error as DatabaseError where error.resultCode == .SQLITE_CANTOPEN:
             "\(path) cannot be opened; is the folder there, and may this user write to it?"
         case let error as DatabaseError: "\(path): \(error.message ?? "\(error.resultCode)")"
+        case is CocoaError: "the folder of \(path) cannot be made; may this user write where it belongs?"
         default: "\(path): \(error)"
         }
     }
