@@ -36,10 +36,6 @@ test: ## unit, golden, capture and property tests, then those against the Python
 	swift test
 	scripts/peers .build/debug
 
-.PHONY: verify-detect
-verify-detect: ## the search for a BMS on a line; apart, because "units on RS485" fails in one run of four, not yet understood
-	$(PYTHON) Tests/peers/detect.py .build/debug
-
 .PHONY: embedded-check
 embedded-check: ## the core builds for riscv32 in Embedded Swift and links without an allocator
 	scripts/embedded-check

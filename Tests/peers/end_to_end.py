@@ -33,16 +33,11 @@ class Bus:
         self.latest = {}
         self.history = []  # (time, identifier, signals)
         self.undecoded = []
-        self.misread = []
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self):
         while True:
-            try:
-                message = self.bus.recv(1)
-            except ValueError as error:  # python-can met a line that is no frame; one was seen on a very busy machine
-                self.misread.append(error)
-                continue
+            message = self.bus.recv(1)
             if message is None:
                 continue
             try:
@@ -216,7 +211,6 @@ def unplugged_at_100_amperes(dialect, command, binaries):
             if b[limit] > a[limit] + 0.05
         ]
         report.check("no limit rises while the BMS is silent", not rises, rises[:2])
-        report.check("every line is a frame, but for one at most", len(bus.misread) <= 1, bus.misread)
         report.check("every frame is known to the DBC", not bus.undecoded, bus.undecoded[:2])
         report.check("0x305 is never sent", all(i != 0x305 for _, i, _ in bus.history))
     finally:
