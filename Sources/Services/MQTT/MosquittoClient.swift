@@ -49,7 +49,7 @@ final class MosquittoClient: Sendable {
     /// - Parameter subscriptions: topic filters, subscribed anew after every connection.
     /// - Throws: `MQTTProblem` when a file of the TLS configuration or the password cannot be used.
     init(_ configuration: ServeConfiguration.MQTT, will: Will, subscriptions: [String]) throws(MQTTProblem) {
-        _ = Self.library
+        _ = Self.isInitialised
         self.configuration = configuration
         self.subscriptions = subscriptions
         guard let handle = mosquitto_new(configuration.clientID, true, nil) else {
@@ -199,7 +199,7 @@ final class MosquittoClient: Sendable {
         owner.map { Unmanaged<MosquittoClient>.fromOpaque($0).takeUnretainedValue() }
     }
 
-    private static let library: Int32 = mosquitto_lib_init()
+    private static let isInitialised: Int32 = mosquitto_lib_init()
 }
 
 /// Why MQTT cannot be started: what, where, and what to do.
