@@ -188,7 +188,15 @@ def senseless_payloads(serve, folder, bus):
         time.sleep(2)
         limits = [s["ChargeCurrentLimit"] for _, identifier, s in bus.history if identifier == 0x351]
         report.check("no limit ever rose above what is configured", max(limits) <= 120.0, max(limits))
+        for _ in range(150):
+            publish(broker, "packbridge/command/charge_cap", "{\"value\": 50, \"minutes\": 5}")
+        time.sleep(2)
+        told = listener.count("packbridge/event", 0)
+        report.check("an hour's events are told, no more", 100 <= told <= 122, f"({told} events)")
+        time.sleep(33)  # one for each half minute that passes
         publish(broker, "packbridge/command/resume", "PRESS")
+        report.check("the next one says how many were left out", wait_until(
+            lambda: json.loads(listener.latest.get("packbridge/event", "{}")).get("left_out", 0) >= 30, 5), listener.latest.get("packbridge/event"))
         report.check("the process lives", serve.process.poll() is None)
     finally:
         serve.stop()

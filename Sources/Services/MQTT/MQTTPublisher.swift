@@ -33,6 +33,8 @@ public actor MQTTPublisher: Service {
     private var minutes = MQTTCommands.defaultMinutes
     private var knowsMinutes = false
     private var lastProblem: String?
+    /// Events may be shown on a phone: a battery that flaps must not ring all night.
+    private var eventBudget = NotificationBudget(perHour: 120)
     /// Snapshots and events that were left out because the broker did not take them.
     public private(set) var skipped: UInt64 = 0
 
@@ -196,25 +198,24 @@ public actor MQTTPublisher: Service {
             skipped += 1
             return
         }
-        client?.publish(topics.event, encode(EventMessage(event)), isRetained: false)
+        guard eventBudget.take(at: clock()) else { return }
+        let message = EventMessage(event: event, left_out: eventBudget.takeLeftOut())
+        client?.publish(topics.event, encode(message), isRetained: false)
     }
 
     /// An event as Home Assistant's `event` platform wants it: with its type.
     private struct EventMessage: Encodable {
-        var event_type: String
         var event: EventDocument
+        /// Events that were not published since the last one, because there were too many.
+        var left_out: Int
 
-        init(_ event: EventDocument) {
-            event_type = event.severity.rawValue
-            self.event = event
-        }
-
-        enum CodingKeys: String, CodingKey { case event_type }
+        private enum CodingKeys: String, CodingKey { case event_type, left_out }
 
         func encode(to encoder: any Encoder) throws {
             try event.encode(to: encoder)
             var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(event_type, forKey: .event_type)
+            try container.encode(event.severity.rawValue, forKey: .event_type)
+            try container.encode(left_out, forKey: .left_out)
         }
     }
 
