@@ -22,8 +22,8 @@ from dbus_next import PropertyAccess, Variant
 from dbus_next.aio import MessageBus
 from dbus_next.errors import DBusError
 from dbus_next.service import ServiceInterface, dbus_property, method
+from judging import Report, conclude
 
-from end_to_end import Report
 
 # A refused connection is part of the play, not an error of the library.
 logging.disable(logging.ERROR)
@@ -307,10 +307,7 @@ def no_bus(ble):
 def main():
     binaries, ble = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
     reports = [no_bus(ble), course(binaries, ble)]
-    for report in reports:
-        print(f"{report.name}: {report.passed} good, {report.failed} bad")
-    print(f"{sum(r.passed for r in reports)} passed, {sum(r.failed for r in reports)} failed")
-    return any(r.failed for r in reports)
+    return conclude(reports)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ import threading
 import time
 import tty
 
-from end_to_end import Report
+
 from jk_bms import JKBMS, Pack
+from judging import Report, conclude
 
 
 class Tap:
@@ -174,10 +175,7 @@ def main():
         scenarios = [pool.submit(gps, binaries), pool.submit(nothing, binaries)]
         scenarios += [pool.submit(one, binaries, folder) for one in (rs485, master, can_bus)]
         reports = [scenario.result() for scenario in scenarios]
-    for report in reports:
-        print(f"{report.name}: {report.passed} good, {report.failed} bad")
-    print(f"{sum(r.passed for r in reports)} passed, {sum(r.failed for r in reports)} failed")
-    return any(r.failed for r in reports)
+    return conclude(reports)
 
 
 if __name__ == "__main__":

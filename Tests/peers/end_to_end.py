@@ -18,6 +18,7 @@ import time
 import can
 import cantools
 from jk_bms import JKBMS, Pack
+from judging import Report, conclude
 from slcan_wire import wire
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -89,24 +90,6 @@ class Bridge:
         code = self.process.wait(30)
         self.log.seek(0)
         return code, self.log.read()
-
-
-class Report:
-    """Checks of one scenario."""
-
-    def __init__(self, name):
-        self.name, self.passed, self.failed = name, 0, 0
-
-    def check(self, what, condition, detail=""):
-        if condition:
-            self.passed += 1
-        else:
-            self.failed += 1
-            print(f"{self.name}: FAILED: {what} {detail}", flush=True)
-
-    def equal(self, what, got, expected, tolerance=0):
-        good = got is not None and (abs(got - expected) <= tolerance if tolerance else got == expected)
-        self.check(what, good, f"(got {got}, expected {expected})")
 
 
 LIMITS = {"pylontech": 0x351, "growatt": 0x311}
@@ -260,10 +243,7 @@ def main():
     ]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         reports = [future.result() for future in [pool.submit(scenario) for scenario in scenarios]]
-    for report in reports:
-        print(f"{report.name}: {report.passed} good, {report.failed} bad")
-    print(f"{sum(r.passed for r in reports)} passed, {sum(r.failed for r in reports)} failed")
-    return any(r.failed for r in reports)
+    return conclude(reports)
 
 
 if __name__ == "__main__":

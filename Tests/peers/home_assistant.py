@@ -14,8 +14,9 @@ import sys
 import tempfile
 import time
 
-from end_to_end import ROOT, Bridge, Report, healthy_pack
-from home_assistant_process import Broker, HomeAssistant, wait_until
+from end_to_end import ROOT, Bridge, healthy_pack
+from home_assistant_process import Broker, HomeAssistant
+from judging import Report, conclude, wait_until
 from serve_process import Serve
 
 # What may have no value while nothing is ordered and nothing has happened.
@@ -246,10 +247,7 @@ def main():
                 print(house.serve.log[-3000:])
         finally:
             house.stop()
-    for report in reports:
-        print(f"{report.name}: {report.passed} good, {report.failed} bad")
-    print(f"{sum(r.passed for r in reports)} passed, {sum(r.failed for r in reports)} failed")
-    return any(r.failed for r in reports)
+    return conclude(reports)
 
 
 if __name__ == "__main__":

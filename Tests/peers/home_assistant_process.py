@@ -15,22 +15,13 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from judging import wait_until
 
 
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def wait_until(condition, seconds, pause=0.25):
-    """The first true value of `condition`; its last value when time is over."""
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value or time.monotonic() > end:
-            return value
-        time.sleep(pause)
 
 
 class Broker:

@@ -22,8 +22,9 @@ import time
 import urllib.request
 import zlib
 
-from end_to_end import Bridge, Report, healthy_pack
-from home_assistant_process import Broker, wait_until
+from end_to_end import Bridge, healthy_pack
+from home_assistant_process import Broker
+from judging import Report, wait_until
 from serve_process import Serve
 
 #: A set goes out once in this time (amendment 28), and its beginning may move by this part of it (design.md: 20 %).

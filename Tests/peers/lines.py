@@ -15,8 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-
-from end_to_end import Report
+from judging import Report, conclude
 
 
 def status(binaries, link):
@@ -90,10 +89,7 @@ def main():
             pool.submit(course, binaries, "a master and two units, listened to", "jk-55aaeb90", [0, 1, 2]),
             pool.submit(course, binaries, "two units on one CAN bus", "jk-can", [0, 5], "slcan:{}@250000", limits_of_pack),
         ]]
-    for report in reports:
-        print(f"{report.name}: {report.passed} good, {report.failed} bad")
-    print(f"{sum(r.passed for r in reports)} passed, {sum(r.failed for r in reports)} failed")
-    return any(r.failed for r in reports)
+    return conclude(reports)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,7 @@ import tempfile
 import threading
 import time
 import zlib
-
-from end_to_end import Report
+from judging import Report, conclude
 
 
 def message(kind, payload, sequence):
@@ -193,10 +192,7 @@ def main():
     binaries = pathlib.Path(sys.argv[1]).resolve()
     with concurrent.futures.ThreadPoolExecutor() as pool:
         reports = [scenario.result() for scenario in [pool.submit(one, binaries) for one in (binary, json_lines, foreign_pack)]]
-    for report in reports:
-        print(f"{report.name}: {report.passed} good, {report.failed} bad")
-    print(f"{sum(r.passed for r in reports)} passed, {sum(r.failed for r in reports)} failed")
-    return any(r.failed for r in reports)
+    return conclude(reports)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,7 @@ from pymodbus.client import ModbusSerialClient
 from pymodbus.datastore import ModbusDeviceContext, ModbusServerContext
 from pymodbus.datastore.store import BaseModbusDataBlock
 from pymodbus.server import ModbusSerialServer
-
-from end_to_end import Report
+from judging import Report, conclude
 
 
 class JKRegisters(BaseModbusDataBlock):
@@ -202,10 +201,7 @@ def read_by_pymodbus(binaries):
 def main():
     binaries = pathlib.Path(sys.argv[1]).resolve()
     reports = [read_by_pymodbus(binaries), read_by_packbridge(binaries)]
-    for report in reports:
-        print(f"{report.name}: {report.passed} good, {report.failed} bad")
-    print(f"{sum(r.passed for r in reports)} passed, {sum(r.failed for r in reports)} failed")
-    return any(r.failed for r in reports)
+    return conclude(reports)
 
 
 if __name__ == "__main__":

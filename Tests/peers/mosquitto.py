@@ -18,8 +18,9 @@ import tempfile
 import threading
 import time
 
-from end_to_end import Bridge, Report, healthy_pack
-from home_assistant_process import Broker, wait_until
+from end_to_end import Bridge, healthy_pack
+from home_assistant_process import Broker
+from judging import Report, conclude, wait_until
 from serve_process import Serve
 
 
@@ -219,10 +220,7 @@ def main():
         finally:
             serve.stop()
             bridge.stop()
-    for report in reports:
-        print(f"{report.name}: {report.passed} good, {report.failed} bad")
-    print(f"{sum(r.passed for r in reports)} passed, {sum(r.failed for r in reports)} failed")
-    return any(r.failed for r in reports)
+    return conclude(reports)
 
 
 if __name__ == "__main__":

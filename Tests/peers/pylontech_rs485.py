@@ -16,8 +16,9 @@ import tempfile
 import time
 import tty
 
-from end_to_end import Report
+
 from jk_bms import JKBMS, Pack
+from judging import Report, conclude
 
 
 def checksum(body):
@@ -147,10 +148,7 @@ def main():
     ]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         reports = [future.result() for future in [pool.submit(scenario) for scenario in scenarios]]
-    for report in reports:
-        print(f"{report.name}: {report.passed} good, {report.failed} bad")
-    print(f"{sum(r.passed for r in reports)} passed, {sum(r.failed for r in reports)} failed")
-    return any(r.failed for r in reports)
+    return conclude(reports)
 
 
 if __name__ == "__main__":

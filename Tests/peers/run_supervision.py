@@ -24,29 +24,12 @@ import termios
 import time
 import urllib.request
 
-from end_to_end import Bridge, Report, healthy_pack
+from end_to_end import Bridge, healthy_pack
 from isolation import MOST, PERIOD, Sets
+from judging import Report, children, conclude, wait_until
 
 #: Of serve: how long it may be silent before `run` takes it for hung.
 HUNG = 20
-
-
-def wait_until(condition, seconds):
-    """What the condition gave at last."""
-    end = time.monotonic() + seconds
-    while not (result := condition()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return result
-
-
-def children(pid):
-    """The living children of a process: {name: pid}. A name has at most 15 characters there."""
-    found = {}
-    with contextlib.suppress(OSError):
-        for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            with contextlib.suppress(OSError):
-                found[pathlib.Path(f"/proc/{child}/comm").read_text().strip()] = int(child)
-    return found
 
 
 def lives(pid):
@@ -365,10 +348,7 @@ def main():
     wanted = sys.argv[2:]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         reports = [one.result() for one in [pool.submit(s, binaries) for s in scenarios if not wanted or s.__name__ in wanted]]
-    for report in reports:
-        print(f"{report.name}: {report.passed} good, {report.failed} bad")
-    print(f"{sum(r.passed for r in reports)} passed, {sum(r.failed for r in reports)} failed")
-    return any(r.failed for r in reports)
+    return conclude(reports)
 
 
 if __name__ == "__main__":

@@ -23,23 +23,10 @@ import can
 import cantools
 import serial
 from jk_bms import Pack, frame, reply
+from judging import Report, children, conclude, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 READ_ALL = frame(0x06, 0x03, 0x00, b"\x00")
-
-
-class Report:
-    """Checks of one scenario."""
-
-    def __init__(self, name):
-        self.name, self.passed, self.failed = name, 0, 0
-
-    def check(self, what, condition, detail=""):
-        if condition:
-            self.passed += 1
-        else:
-            self.failed += 1
-            print(f"{self.name}: FAILED: {what} {detail}", flush=True)
 
 
 @contextlib.contextmanager
@@ -60,16 +47,6 @@ def running(*command, lines=None):
         process.terminate()
         process.wait(10)
         reader.join(5)
-
-
-def wait_for(condition, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    return None
 
 
 def ask(line):
@@ -102,7 +79,7 @@ def simulated_bms(binaries, folder):
         "--temperature", -4, "--json", "--fault", "unplug@4+3",
     ]
     with running(*command, lines=states) as process:
-        report.check("the line appears under its name", wait_for(path.exists, 10) is not None)
+        report.check("the line appears under its name", wait_until(path.exists, 10) is not None)
         began = time.monotonic()
         with serial.Serial(str(path), 115200, timeout=1) as line:
             fields = ask(line) or {}
@@ -119,7 +96,7 @@ def simulated_bms(binaries, folder):
             report.check("the pack's voltage is the cells' sum", abs(total - sum(voltages)) < 60, (total, voltages))
             time.sleep(max(0, began + 4.7 - time.monotonic()))
             report.check("the fault comes when it was asked for", ask(line) is None)
-            report.check("and goes again", wait_for(lambda: ask(line), 8) is not None)
+            report.check("and goes again", wait_until(lambda: ask(line), 8) is not None)
         process.send_signal(signal.SIGINT)
         report.check("Ctrl-C ends it with 0", process.wait(5) == 0, process.returncode)
     report.check("its name is gone with it", not path.is_symlink())
@@ -143,13 +120,13 @@ def simulated_inverter(binaries, folder, dialect):
     with running(
         binaries / "packbridge", "simulate", "inverter", "--pty", path, "--dialect", dialect, "--json", lines=states
     ):
-        wait_for(path.exists, 10)
+        wait_until(path.exists, 10)
         bus = can.Bus(interface="slcan", channel=str(path), bitrate=500_000, sleep_after_open=0.1)
         limits = database.get_message_by_name("BMS_Limits")
         values = {s.name: 0 for s in limits.signals} | {
             "ChargeVoltage": 55.2, "ChargeCurrentLimit": 77.5, "DischargeCurrentLimit": 123.4}
         bus.send(can.Message(arbitration_id=limits.frame_id, data=limits.encode(values), is_extended_id=False))
-        told = wait_for(lambda: [s for s in states if s["cvl_V"] is not None], 5)
+        told = wait_until(lambda: [s for s in states if s["cvl_V"] is not None], 5)
         last = told[-1] if told else {}
         report.check("it understands what cantools encoded",
                      (last.get("cvl_V"), last.get("ccl_A"), last.get("dcl_A")) == (55.2, 77.5, 123.4), last)
@@ -171,7 +148,7 @@ def whole_chain(binaries, folder):
     with running(binaries / "packbridge", "simulate", "bms", "--pty", bms, "--current", 20, "--soc", 55) as source, running(
         binaries / "packbridge", "simulate", "inverter", "--pty", inverter, "--json", lines=told
     ):
-        wait_for(lambda: bms.exists() and inverter.exists(), 10)
+        wait_until(lambda: bms.exists() and inverter.exists(), 10)
         configuration = folder / "packbridge.yaml"
         configuration.write_text(
             f"""
@@ -188,22 +165,15 @@ def whole_chain(binaries, folder):
                 [binaries / "packbridge", "status", "--config", configuration], capture_output=True, text=True, timeout=10)
             report.check("a normal start is not called a lost BMS", status.returncode == 0
                          and "joining" in status.stdout and "lost" not in status.stdout, status.stdout + status.stderr)
-            report.check("the limits rise to 100 A", wait_for(
+            report.check("the limits rise to 100 A", wait_until(
                 lambda: told and told[-1]["ccl_A"] == 100.0 and told[-1]["dcl_A"] == 100.0, 50), told[-1:])
             source.terminate()
-            report.check("without the BMS both are 0 A within 30 s", wait_for(
+            report.check("without the BMS both are 0 A within 30 s", wait_until(
                 lambda: told[-1]["ccl_A"] == 0.0 and told[-1]["dcl_A"] == 0.0, 32), told[-1:])
             frames = told[-1]["frames"]
             time.sleep(2.2)
             report.check("and the frames go on", told[-1]["frames"] > frames + 6, told[-1:])
     return report
-
-
-def children(pid):
-    try:
-        return [int(c) for c in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
 
 
 def demo(binaries, folder):
@@ -212,11 +182,11 @@ def demo(binaries, folder):
     process = subprocess.Popen(
         [binaries / "packbridge", "demo", "--json", "--seconds", "40", "--peaceful"], stdout=subprocess.PIPE, text=True,
         env=environment)
-    started = wait_for(lambda: children(process.pid), 10) or []
+    started = wait_until(lambda: children(process.pid), 10)
     states = [json.loads(line) for line in process.stdout]
     report.check("it ends by itself with 0", process.wait(10) == 0, process.returncode)
     report.check("the control process was a child of its own and is gone", started and not any(
-        pathlib.Path(f"/proc/{child}").exists() for child in started), started)
+        pathlib.Path(f"/proc/{child}").exists() for child in started.values()), started)
     last = states[-1] if states else {}
     told = last.get("bridge", {}).get("told", {})
     report.check("the inverter is told limits above zero", told.get("ccl_mA", 0) > 0 and told.get("dcl_mA", 0) > 0, told)
@@ -261,10 +231,7 @@ def main():
         futures = [pool.submit(scenario, binaries, folder) for scenario in (simulated_bms, whole_chain, demo, decoding)]
         futures += [pool.submit(simulated_inverter, binaries, folder, dialect) for dialect in ("pylontech", "growatt")]
         reports = [future.result() for future in futures]
-    for report in reports:
-        print(f"{report.name}: {report.passed} good, {report.failed} bad")
-    print(f"{sum(r.passed for r in reports)} passed, {sum(r.failed for r in reports)} failed")
-    return any(r.failed for r in reports)
+    return conclude(reports)
 
 
 if __name__ == "__main__":
