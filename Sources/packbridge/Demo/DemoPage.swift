@@ -36,7 +36,7 @@ struct DemoPage {
         } else {
             line.add("  the web page is not there yet", .dim)
         }
-        line.right("Ctrl-C ends", .dim, columns: panel.columns)
+        line.right("  Ctrl-C ends", .dim, columns: panel.columns)
         return line
     }
 
