@@ -34,7 +34,8 @@ public struct ServeApplication: Sendable {
             services.append(
                 MQTTPublisher(
                     mqtt, name: configuration.name, version: StatusSource.version, logger: logger, clock: clock,
-                    subscribe: { await hub.subscribe().news },
+                    // As much as fits: an alarm must not be pushed out by a burst of orders.
+                    subscribe: { await hub.subscribe(capacity: 256).news },
                     execute: { (request, by) async throws(CommandProblem) in try await hub.execute(request, by: by) }))
         }
         services.append(

@@ -194,19 +194,21 @@ public actor MQTTPublisher: Service {
     }
 
     private func publish(_ event: EventDocument) {
-        guard isReady else {
+        // Events may pile up behind bytes that are on their way: an hour's are few.
+        guard let client, client.isConnected else {
             skipped += 1
+            eventBudget.gaveUp()
             return
         }
         guard eventBudget.take(at: clock()) else { return }
         let message = EventMessage(event: event, left_out: eventBudget.takeLeftOut())
-        client?.publish(topics.event, encode(message), isRetained: false)
+        client.publish(topics.event, encode(message), isRetained: false)
     }
 
     /// An event as Home Assistant's `event` platform wants it: with its type.
     private struct EventMessage: Encodable {
         var event: EventDocument
-        /// Events that were not published since the last one, because there were too many.
+        /// Events that were not published since the last one: there were too many, or no broker.
         var left_out: Int
 
         private enum CodingKeys: String, CodingKey { case event_type, left_out }
