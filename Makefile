@@ -60,10 +60,10 @@ verify-serve: ## what people see: its tests, then schemathesis, kill -9, full di
 .PHONY: verify-ble
 verify-ble: ## Bluetooth: packbridge-ble against a BlueZ that is played in Python
 	scripts/bootstrap ble
-	swift build --product packbridge
-	swift build --product packbridge-control
-	PACKBRIDGE_BLE=1 swift build --scratch-path .build-ble --product packbridge-ble
-	$(PYTHON) Tests/peers/bluetooth.py .build/debug .build-ble/debug
+	PACKBRIDGE_BLE=1 swift build --product packbridge
+	PACKBRIDGE_BLE=1 swift build --product packbridge-control
+	PACKBRIDGE_BLE=1 swift build --product packbridge-ble
+	$(PYTHON) Tests/peers/bluetooth.py .build/debug
 
 .PHONY: bench-serve
 bench-serve: ## measure packbridge-serve: memory, CPU, requests, streams, first paint, a chart of a year

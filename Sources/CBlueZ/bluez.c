@@ -8,6 +8,7 @@
 #include <systemd/sd-bus.h>
 
 static const char *const service = "org.bluez";
+static const char *const service_uuid = "0000ffe0-0000-1000-8000-00805f9b34fb";
 static const char *const characteristic_uuid = "0000ffe1-0000-1000-8000-00805f9b34fb";
 
 struct bluez {
@@ -107,6 +108,51 @@ int bluez_find_device(bluez *bus, const char *address, char path[BLUEZ_PATH]) {
     struct device_search search = {address, path};
     int result = visit_objects(bus, see_device, &search);
     return result < 0 ? result : path[0] ? 0 : -ENODEV;
+}
+
+struct unit_list {
+    bluez_saw saw;
+    void *context;
+    // Properties of one object come together, in any order.
+    char path[BLUEZ_PATH], address[18], name[64];
+    int is_unit;
+};
+
+static void tell(struct unit_list *list) {
+    if (list->is_unit && list->address[0]) list->saw(list->context, list->address, list->name);
+    list->address[0] = list->name[0] = 0;
+    list->is_unit = 0;
+}
+
+static int see_unit(void *context, const char *path, const char *interface, const char *property, sd_bus_message *m) {
+    struct unit_list *list = context;
+    if (strcmp(interface, "org.bluez.Device1")) return 0;
+    if (strcmp(path, list->path)) {
+        tell(list);
+        keep(list->path, path);
+    }
+    const char *text;
+    int result;
+    if (!strcmp(property, "Address") || !strcmp(property, "Alias")) {
+        if ((result = sd_bus_message_read(m, "v", "s", &text)) < 0) return result;
+        if (property[1] == 'd') snprintf(list->address, sizeof list->address, "%s", text);
+        else snprintf(list->name, sizeof list->name, "%s", text);
+        return 1;
+    }
+    if (strcmp(property, "UUIDs")) return 0;
+    result = sd_bus_message_enter_container(m, 'v', "as");
+    if (result < 0 || (result = sd_bus_message_enter_container(m, 'a', "s")) < 0) return result;
+    while ((result = sd_bus_message_read(m, "s", &text)) > 0)
+        if (!strcasecmp(text, service_uuid)) list->is_unit = 1;
+    if (result < 0 || (result = sd_bus_message_exit_container(m)) < 0) return result;
+    return (result = sd_bus_message_exit_container(m)) < 0 ? result : 1;
+}
+
+int bluez_list_units(bluez *bus, bluez_saw saw, void *context) {
+    struct unit_list list = {saw, context, "", "", "", 0};
+    int result = visit_objects(bus, see_unit, &list);
+    if (result >= 0) tell(&list);
+    return result;
 }
 
 static int see_adapter(void *context, const char *path, const char *interface, const char *property, sd_bus_message *m) {

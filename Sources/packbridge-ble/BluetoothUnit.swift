@@ -35,6 +35,18 @@ struct BluetoothUnit {
         line = UnitLine(bus: bus, feed: feed)
     }
 
+    /// Searches for a while and says what is in reach, a line for each: address, blank, name.
+    static func search() throws(Failure) {
+        let bus = try open()
+        defer { bluez_close(bus) }
+        let isSearching = bluez_discover(bus, 1)
+        if isSearching < 0 { throw Failure(doing: "searching", code: isSearching) }
+        sleep(UInt32(searchTime / 2000))
+        let result = bluez_list_units(bus, { _, address, name in say(String(cString: address!) + " " + String(cString: name!)) }, nil)
+        bluez_discover(bus, 0)
+        if result < 0 { throw Failure(doing: "asking what is in reach", code: result) }
+    }
+
     private static func open() throws(Failure) -> OpaquePointer {
         var bus: OpaquePointer?
         let result = bluez_open(&bus)

@@ -9,9 +9,12 @@ import LinuxIO
 
 private let usage = """
     usage: packbridge-ble --device AA:BB:CC:DD:EE:FF --pack NUMBER [--link SOCKET]
+           packbridge-ble --search
 
     Reads a JK unit over Bluetooth LE, through BlueZ, and feeds its readings to pack NUMBER of the control process, whose protocol in the
-    configuration must be `link`. Give that pack `extended_hold: true`: a radio pauses more often than a wire.
+    configuration is `jk-ble`. `packbridge run` starts it.
+
+    --search listens for 10 s and prints the units in reach: address and name.
 
     Example: packbridge-ble --device C8:47:8C:E0:12:34 --pack 1
 
@@ -29,6 +32,13 @@ private var arguments = CommandLine.arguments.dropFirst()
 while let option = arguments.popFirst() {
     if option == "--help" {
         say(usage)
+        exit(0)
+    }
+    if option == "--search" {
+        do { try BluetoothUnit.search() } catch {
+            say("packbridge-ble: \(error)", on: STDERR_FILENO)
+            exit(1)
+        }
         exit(0)
     }
     guard ["--device", "--pack", "--link"].contains(option) else { refuse("there is no option \(option)") }

@@ -6,7 +6,7 @@ struct PackBridge: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "packbridge", abstract: "Connects a JK BMS to an inverter that accepts only branded batteries.",
         subcommands: [
-            RunCommand.self, ControlCommand.self, ServeCommand.self, StatusCommand.self, CheckCommand.self,
+            RunCommand.self, ControlCommand.self, ServeCommand.self, RadioCommand.self, StatusCommand.self, CheckCommand.self,
             PasswordCommand.self, TokenCommand.self, DecodeCommand.self, MonitorCommand.self, ExplainCommand.self,
             DemoCommand.self, SimulateCommand.self, InvertersCommand.self, DetectCommand.self, FeedCommand.self,
         ])

@@ -2,7 +2,7 @@
 """packbridge-ble against a BlueZ that is played here, on a bus of its own: a JK unit whose records come in fragments with noise between
 them, which disappears and comes back.
 
-    bluetooth.py PACKBRIDGE_DIRECTORY BLE_DIRECTORY
+    bluetooth.py BINARY_DIRECTORY
 
 The last line counts the checks: `N passed, N failed`.
 """
@@ -10,7 +10,9 @@ The last line counts the checks: `N passed, N failed`.
 import asyncio
 import json
 import logging
+import os
 import pathlib
+import signal
 import struct
 import subprocess
 import sys
@@ -22,7 +24,7 @@ from dbus_next import PropertyAccess, Variant
 from dbus_next.aio import MessageBus
 from dbus_next.errors import DBusError
 from dbus_next.service import ServiceInterface, dbus_property, method
-from judging import Report, conclude
+from judging import Report, children, conclude, wait_until
 
 
 # A refused connection is part of the play, not an error of the library.
@@ -89,6 +91,14 @@ class Device(ServiceInterface):
     @dbus_property(access=PropertyAccess.READ)
     def Address(self) -> "s":
         return ADDRESS
+
+    @dbus_property(access=PropertyAccess.READ)
+    def Alias(self) -> "s":
+        return "JK_B2A8S20P"
+
+    @dbus_property(access=PropertyAccess.READ)
+    def UUIDs(self) -> "as":
+        return ["0000ffe0-0000-1000-8000-00805f9b34fb"]
 
     @dbus_property(access=PropertyAccess.READ)
     def Connected(self) -> "b":
@@ -219,7 +229,57 @@ def limits(status):
     return status["told"]["ccl_mA"], status["told"]["dcl_mA"]
 
 
-def course(binaries, ble):
+def wiring(binaries):
+    """Found by detect, started by run, started again when it is killed, ended with it."""
+    report = Report("detect and run")
+    with tempfile.TemporaryDirectory(prefix="packbridge-test-") as folder:
+        address = f"unix:path={folder}/bus"
+        environment = {"DBUS_SYSTEM_BUS_ADDRESS": address}
+        daemon = subprocess.Popen(["dbus-daemon", "--session", "--nofork", f"--address={address}"])
+        while not pathlib.Path(f"{folder}/bus").exists():
+            time.sleep(0.05)
+        bluez = BlueZ(address)
+        found = subprocess.run([binaries / "packbridge", "detect", "bluetooth", "--json"], capture_output=True, text=True, env=environment)
+        report.equal("exit code of detect", found.returncode, 0)
+        unit = json.loads(found.stdout or "{}")
+        report.equal("what detect found", (unit.get("port"), unit.get("name")), (ADDRESS, "JK_B2A8S20P"))
+        report.check("detect sends nothing to a unit", not bluez.commands and not bluez.attempts)
+        link = f"{folder}/link"
+        configuration = pathlib.Path(folder) / "packbridge.yaml"
+        configuration.write_text(
+            f"""
+            battery: {{chemistry: lfp, cells: 16}}
+            bms: {unit.get("entry")}
+            inverter: {{dialect: pylontech, port: "virtual:none"}}
+            limits: {{charge: 30 A, discharge: 30 A}}
+            files: {{state: none, link: {link}}}
+            """
+        )
+        with open(f"{folder}/log", "w+") as log:
+            bridge = subprocess.Popen([binaries / "packbridge", "run", "--config", configuration], stdout=log, stderr=log, env=environment)
+            radio = lambda: children(bridge.pid).get("packbridge-ble")
+            try:
+                report.check("the pack is heard", wait_until(lambda: pathlib.Path(link).exists(), 10) and wait(
+                    binaries, link, lambda s: (s["packs"][0]["age_ms"] or 99_999) < 3000, 40))
+                victim = radio()
+                report.check("the radio is a child of run", victim is not None)
+                if victim:
+                    os.kill(victim, signal.SIGKILL)
+                    report.check("a killed radio comes back", wait_until(lambda: radio() not in (None, victim), 10))
+                last = radio()
+            finally:
+                bridge.terminate()
+                report.equal("exit code of run", bridge.wait(30), 0)
+            report.check("no radio is left", wait_until(lambda: not pathlib.Path(f"/proc/{last}/comm").exists(), 5))
+            if report.failed:
+                log.seek(0)
+                print(log.read())
+        daemon.terminate()
+        daemon.wait(10)
+    return report
+
+
+def course(binaries):
     report = Report("a unit over Bluetooth")
     with tempfile.TemporaryDirectory(prefix="packbridge-test-") as folder:
         address = f"unix:path={folder}/bus"
@@ -243,7 +303,7 @@ def course(binaries, ble):
             time.sleep(0.05)
         log = open(f"{folder}/log", "w+")
         radio = subprocess.Popen(
-            [ble / "packbridge-ble", "--device", ADDRESS.lower(), "--pack", "1", "--link", link], stdout=log, stderr=subprocess.STDOUT,
+            [binaries / "packbridge-ble", "--device", ADDRESS.lower(), "--pack", "1", "--link", link], stdout=log, stderr=subprocess.STDOUT,
             env={"DBUS_SYSTEM_BUS_ADDRESS": address})
         try:
             risen = wait(binaries, link, lambda s: limits(s) == (30_000, 30_000), 60)
@@ -290,23 +350,23 @@ def course(binaries, ble):
     return report
 
 
-def no_bus(ble):
+def no_bus(binaries):
     report = Report("without a system bus")
     with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(
-            [ble / "packbridge-ble", "--device", ADDRESS, "--pack", "1"], capture_output=True, text=True,
+            [binaries / "packbridge-ble", "--device", ADDRESS, "--pack", "1"], capture_output=True, text=True,
             env={"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={folder}/none"})
     report.equal("exit code", result.returncode, 1)
     report.check("the reason is told", "system bus" in result.stderr, result.stderr)
     for arguments in (["--device", "nonsense", "--pack", "1"], ["--device", ADDRESS, "--pack", "17"], ["--pack"], []):
-        result = subprocess.run([ble / "packbridge-ble", *arguments], capture_output=True)
+        result = subprocess.run([binaries / "packbridge-ble", *arguments], capture_output=True)
         report.equal(f"exit code of {arguments}", result.returncode, 2)
     return report
 
 
 def main():
-    binaries, ble = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
-    reports = [no_bus(ble), course(binaries, ble)]
+    binaries = pathlib.Path(sys.argv[1]).resolve()
+    reports = [no_bus(binaries), wiring(binaries), course(binaries)]
     return conclude(reports)
 
 

@@ -16,6 +16,9 @@ void bluez_close(bluez *bus);
 
 /// The object of the device with this address (`AA:BB:CC:DD:EE:FF`); -ENODEV when BlueZ has not seen it.
 int bluez_find_device(bluez *bus, const char *address, char path[BLUEZ_PATH]);
+typedef void (*bluez_saw)(void *context, const char *address, const char *name);
+/// Tells the devices with service FFE0 that BlueZ knows: JK units, and others with a serial module of the same kind.
+int bluez_list_units(bluez *bus, bluez_saw saw, void *context);
 /// Starts (1) or ends (0) the search for devices on the first adapter; -ENODEV without an adapter.
 int bluez_discover(bluez *bus, int on);
 /// Waits until the device is connected or the attempt has failed, at most half a minute.

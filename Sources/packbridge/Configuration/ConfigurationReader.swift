@@ -12,6 +12,8 @@ struct BridgeFile {
     var configuration: GatewayConfiguration
     /// For the process that people see.
     var serve: ServeSettings
+    /// For the processes that read units over Bluetooth.
+    var radios: [BluetoothPack]
     /// What the owner should know although the file is good.
     var hints: [String]
 }
@@ -80,11 +82,10 @@ struct ConfigurationReader {
             contradiction(key("bms", problem.entry, problem.key), with: nil, problem.message, problem.allowed)
         }
         entryOfBMSPort = lines.entryOfPort
-        for (port, entry) in lines.entryOfPort.enumerated() where entries[entry].speech == .bluetooth {
-            let path = files.link ?? "SOCKET"
-            hints.append(
-                "\(key("bms", entry, "port")): run this beside the bridge: packbridge-ble --device \(entries[entry].device) "
-                    + "--pack \(lines.ports[port].firstPack + 1) --link \(path)")
+        let radios = lines.entryOfPort.enumerated().filter { entries[$1].speech == .bluetooth }
+            .map { port, entry in BluetoothPack(device: entries[entry].device, pack: lines.ports[port].firstPack + 1) }
+        if !radios.isEmpty {
+            hints.append("bms: jk-ble is read by packbridge-ble; `packbridge run` starts it, beside `packbridge control` start `packbridge radio`")
         }
         for pack in lines.packs { control.packs.append(pack) }
         var bridge = BridgeConfiguration(control: control)
@@ -95,7 +96,7 @@ struct ConfigurationReader {
             linkSocket: files.link, bridge: bridge)
         checkContradictions(in: configuration)
         let serve = readServe(nodes, packs: lines.packs.count, stateFolder: files.state)
-        return BridgeFile(configuration: configuration, serve: serve, hints: [])
+        return BridgeFile(configuration: configuration, serve: serve, radios: radios, hints: [])
     }
 
     private mutating func readBMS(_ node: Node, _ path: String) -> BMSEntry {

@@ -80,7 +80,7 @@ struct DemoCommand: ParsableCommand {
         let show = DemoShow(plan: plan, isJSON: json)
         defer { show.close() }
         let settings = pageSettings(history: folder.path, say: show.say)
-        var serve = ServeSupervisor(in: folder, say: show.say) { variables in
+        var serve = ServeProcess.supervisor(in: folder, say: show.say) { variables in
             try ServeProcess.start(settings, link: link, variables: variables)
         }
         defer { serve.stop() }
@@ -116,7 +116,7 @@ struct DemoCommand: ParsableCommand {
 
     /// Until a signal comes, the time is over or the control process ends.
     private func watch(
-        _ cabinet: DemoCabinet, _ control: ChildProcess, _ serve: inout ServeSupervisor, link path: String,
+        _ cabinet: DemoCabinet, _ control: ChildProcess, _ serve: inout ProcessSupervisor, link path: String,
         _ loop: EventLoop, _ show: DemoShow
     ) throws {
         let began = Instant.now

@@ -9,28 +9,30 @@ struct DetectCommand: ParsableCommand {
         discussion: """
             A serial line is first listened to, for a second: where a unit or another host is the master of a bus, nothing is sent.
             Otherwise every protocol is asked in turn, at 115200 and at 9600 baud; that takes up to 15 seconds. On a CAN bus nothing is
-            ever sent. The port must not be in use, so stop PackBridge first.
+            ever sent. The port must not be in use, so stop PackBridge first. `bluetooth` names the units whose radio is in reach.
 
             Example: packbridge detect /dev/ttyUSB0
             Example: packbridge detect slcan:/dev/ttyACM1@250000
+            Example: packbridge detect bluetooth
 
             Exit codes: 0 a unit was found, 1 none was found or the port cannot be used, 2 usage.
             """)
 
-    @Argument(help: "A serial device, or a CAN port such as socketcan:can1.")
+    @Argument(help: "A serial device, a CAN port such as socketcan:can1, or bluetooth.")
     var port: String
 
     @Flag(help: "One JSON object for each way in which units were heard.")
     var json = false
 
     func validate() throws {
-        if port.hasPrefix("/") { return }
+        if port.hasPrefix("/") || port == RadioSearch.port { return }
         do throws(CANAddressError) { _ = try CANAddress(port) } catch {
             throw ValidationError("'\(port)' is neither the path of a serial device nor a CAN port: \(error).")
         }
     }
 
     func run() throws {
+        if port == RadioSearch.port { return try searchRadio() }
         var found: [Finding] = []
         do throws(PortFailure) {
             if port.hasPrefix("/") {
@@ -49,6 +51,17 @@ struct DetectCommand: ParsableCommand {
                 printError(
                     "No JK unit was heard on \(port). Is it switched on, and are RX and TX (or A and B) the right way round?")
             }
+            throw ExitCode(1)
+        }
+    }
+}
+
+extension DetectCommand {
+    private func searchRadio() throws {
+        let units = try RadioSearch.search()
+        for unit in units { print(json ? unit.json : unit.words) }
+        if units.isEmpty {
+            if !json { printError("No JK unit is in reach. A unit that a phone is connected to does not show itself: close the app.") }
             throw ExitCode(1)
         }
     }

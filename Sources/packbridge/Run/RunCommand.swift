@@ -6,7 +6,7 @@ import Glibc
 import LinkClient
 import LinuxIO
 
-/// `packbridge run`: the control process and the page as children, and what they say on the terminal.
+/// `packbridge run`: the control process, the page and the radios as children, and what they say on the terminal.
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
@@ -14,8 +14,8 @@ struct RunCommand: ParsableCommand {
         discussion: """
             On a terminal the state is renewed every second; elsewhere events are printed as they happen, and a line about the
             state every minute. packbridge-control and packbridge-serve are children of their own. Whatever happens to serve, the
-            frames go on: it is started again after 1 s, then 2 s, 4 s, up to a minute, also when it hangs. A control process
-            that crashes is started again after 1 s. SIGTERM and SIGINT end both, serve first, control after the limits have come
+            frames go on: it is started again after 1 s, then 2 s, 4 s, up to a minute, also when it hangs. So is packbridge-ble, one
+            for each unit with `protocol: jk-ble`. A control process that crashes is started again after 1 s. SIGTERM and SIGINT end both, serve first, control after the limits have come
             down (up to 15 s); a second signal ends it at once. SIGHUP reads the configuration again, without a gap on the bus; one
             that is refused changes nothing. From a terminal that is closed it ends both.
 
@@ -76,7 +76,9 @@ private struct Supervisor {
     let controlFile: String
     let loop: EventLoop
     var control: ChildProcess?
-    var serve: ServeSupervisor
+    var serve: ProcessSupervisor
+    var radios: [BluetoothPack]
+    var radioSupervisors: [ProcessSupervisor]
     var link: LinkSocket?
     var nextStart = Instant.now
     var nextLine = Instant.now
@@ -90,14 +92,16 @@ private struct Supervisor {
     /// It lets the limits come down, closes its devices and writes its record when it ends.
     static let patience: Milliseconds = 20_000
 
-    private enum Token: UInt64 { case link = 1, control, serve }
+    private enum Token: UInt64 { case link = 1, control, serve, radio }
 
     init(_ file: BridgeFile, at path: String, folder: PrivateFolder, loop: EventLoop) {
         (configuration, settings, self.path, self.loop) = (file.configuration, file.serve, path, loop)
         controlFile = folder.path + "/control.pbc"
         page = Self.page(of: file.configuration, usesColour: news.isTerminal)
-        serve = ServeSupervisor(
+        serve = ServeProcess.supervisor(
             in: folder, say: news.add, start: Self.starter(file.serve, link: file.configuration.linkSocket))
+        radios = file.radios
+        radioSupervisors = RadioProcess.supervisors(of: file.radios, link: file.configuration.linkSocket, say: news.add)
     }
 
     private static func page(of configuration: GatewayConfiguration, usesColour: Bool) -> StatusText {
@@ -111,20 +115,31 @@ private struct Supervisor {
     }
 
     mutating func run() throws {
-        defer { serve.stop() }
+        defer {
+            serve.stop()
+            stopRadios()
+        }
         while !loop.stopRequested {
             let now = Instant.now
             if loop.takeReload() { reload() }
             try superviseControl(at: now)
             serve.turn(at: now, loop: loop, token: Token.serve.rawValue)
+            for index in radioSupervisors.indices {
+                radioSupervisors[index].turn(at: now, loop: loop, token: Token.radio.rawValue)
+            }
             if control != nil && link == nil { connect() }
             var readable = false
             loop.wait(until: now + Self.rhythm) { readable = readable || $0.token == Token.link.rawValue }
             if readable { listen() }
         }
-        // Serve reads until its end what control says, and control goes last: the bus is the last thing to fall silent.
+        // Serve reads until its end what control says, and control goes last: the bus is the last thing to fall silent. The radios are
+        // read while the limits come down.
         serve.stop()
         try stopControl()
+    }
+
+    private mutating func stopRadios() {
+        for index in radioSupervisors.indices { radioSupervisors[index].stop() }
     }
 
     private mutating func superviseControl(at now: Instant) throws {
@@ -160,6 +175,11 @@ private struct Supervisor {
             configuration = file.configuration
             page = Self.page(of: configuration, usesColour: news.isTerminal)
             if let control { kill(control.pid, SIGHUP) }
+            if file.radios != radios {
+                stopRadios()
+                radios = file.radios
+                radioSupervisors = RadioProcess.supervisors(of: radios, link: configuration.linkSocket, say: news.add)
+            }
             guard file.serve != settings else { return }
             settings = file.serve
             serve.restart(Self.starter(settings, link: configuration.linkSocket))

@@ -10,6 +10,16 @@ enum ServeProcess {
             neverWaits: false)
     }
 
+    /// As a child that is kept alive.
+    /// - Parameter folder: a private one, for the socket on which it tells that it is alive.
+    static func supervisor(
+        in folder: PrivateFolder, say: @escaping (String) -> Void,
+        start: @escaping ([String: String]) throws -> ChildProcess
+    ) -> ProcessSupervisor {
+        ProcessSupervisor(
+            program, loss: "the bridge works without its page", watchdog: Watchdog(path: folder.path + "/alive"), say: say, start: start)
+    }
+
     /// Returns only by throwing.
     static func become(_ settings: ServeSettings, link: String) throws -> Never {
         try packbridge.become(program, arguments(link), input: Array(settings.json().utf8))

@@ -3,8 +3,11 @@ import Foundation
 import Glibc
 import LinuxIO
 
-/// Keeps `packbridge-serve` alive. Nothing of it reaches the control process: whatever happens to the page, the frames go on.
-struct ServeSupervisor {
+/// Keeps a process beside the control process alive: the page, or a radio. Nothing of it reaches the control process: whatever happens
+/// to it, the frames go on.
+struct ProcessSupervisor {
+    private let program: String
+    private let loss: String
     private var start: ([String: String]) throws -> ChildProcess
     private let say: (String) -> Void
     private let watchdog: Watchdog?
@@ -20,16 +23,16 @@ struct ServeSupervisor {
     static let patience: Milliseconds = 3000
 
     /// - Parameters:
-    ///   - folder: a private one, for the socket on which the process tells that it is alive.
+    ///   - program: its name.
+    ///   - loss: what is so without it, "the bridge works without its page".
+    ///   - watchdog: where the process tells that it is alive; nil for one that does not.
     ///   - say: is given what the process says and what is done about it, line by line.
     ///   - start: starts the process with these environment variables.
     init(
-        in folder: PrivateFolder, say: @escaping (String) -> Void,
+        _ program: String, loss: String, watchdog: Watchdog? = nil, say: @escaping (String) -> Void,
         start: @escaping ([String: String]) throws -> ChildProcess
     ) {
-        self.start = start
-        self.say = say
-        watchdog = Watchdog(path: folder.path + "/alive")
+        (self.program, self.loss, self.watchdog, self.say, self.start) = (program, loss, watchdog, say, start)
     }
 
     /// Starts it when it is time, passes on what it says, notices its end. To be called some times a second.
@@ -43,7 +46,7 @@ struct ServeSupervisor {
                 process?.watch(with: loop, token: token)
             } catch {
                 // Perhaps it is being installed right now.
-                if !isMissing { say("\(error); the bridge works without its page") }
+                if !isMissing { say("\(error); \(loss)") }
                 isMissing = true
                 nextStart = now + BackOff.longest
             }
@@ -53,7 +56,7 @@ struct ServeSupervisor {
         for line in child.lines() { hear(line, from: child) }
         guard let ending else {
             if watchdog?.isOverdue(at: now) == true {
-                say("packbridge-serve hangs: it gave no sign of life for \(Watchdog.limit / 1000) s; killing it")
+                say("\(program) hangs: it gave no sign of life for \(Watchdog.limit / 1000) s; killing it")
                 kill(child.pid, SIGKILL)
                 watchdog?.begin(at: now)
             }
@@ -76,14 +79,14 @@ struct ServeSupervisor {
     private mutating func react(to ending: ChildProcess.Ending, uptime: Milliseconds, at now: Instant) {
         if ending == .exit(code: configurationRefused) || ending == .exit(code: 2) {
             nextStart = nil
-            say("packbridge-serve refuses its configuration; the bridge works without its page")
+            say("\(program) refuses its configuration; \(loss)")
             return
         }
         var random = SystemRandomNumberGenerator()
         let delay = backOff.delay(afterUptime: uptime, using: &random)
         nextStart = now + delay
         let wait = Quantity.duration.text(for: delay / 100 * 100, in: "s")
-        say("packbridge-serve \(ending) after \(uptime / 1000) s; it starts again in \(wait)")
+        say("\(program) \(ending) after \(uptime / 1000) s; it starts again in \(wait)")
     }
 
     /// Ends it and starts it in another way.
@@ -97,7 +100,7 @@ struct ServeSupervisor {
         guard let child = process else { return }
         let ended = child.end(within: Self.patience)
         for line in child.lines() { hear(line, from: child) }
-        if !ended { say("packbridge-serve did not end within \(Self.patience / 1000) s and was killed") }
+        if !ended { say("\(program) did not end within \(Self.patience / 1000) s and was killed") }
         process = nil
     }
 }
