@@ -42,7 +42,8 @@ struct BluetoothUnit {
         let isSearching = bluez_discover(bus, 1)
         if isSearching < 0 { throw Failure(doing: "searching", code: isSearching) }
         sleep(UInt32(searchTime / 2000))
-        let result = bluez_list_units(bus, { _, address, name in say(String(cString: address!) + " " + String(cString: name!)) }, nil)
+        let result = bluez_list_units(
+            bus, { _, address, name in say(String(cString: address!) + " " + String(cString: name!)) }, nil)
         bluez_discover(bus, 0)
         if result < 0 { throw Failure(doing: "asking what is in reach", code: result) }
     }

@@ -70,13 +70,14 @@ private func refused(_ yaml: String) -> [String] {
         #expect(try GatewayConfiguration(decoding: configuration.encoded()) == configuration)
     }
 
-    @Test func `a unit with a radio is fed over Link, may pause longer, and the owner is told what to run`() throws {
+    @Test func `a unit with a radio is fed over Link by a process of its own and may pause longer`() throws {
         let yaml = file(bms: "{protocol: jk-4e57, port: /dev/ttyUSB0}\n{protocol: jk-ble, port: \"C8:47:8C:E0:12:34\"}")
         let found = try ConfigurationReader.read(yaml)
         #expect(found.configuration.bmsLines[1] == .link)
         #expect(found.configuration.bridge.control.packs[1].extendedHold)
         #expect(!found.configuration.bridge.control.packs[0].extendedHold)
-        #expect(found.hints.contains { $0.contains("packbridge-ble --device C8:47:8C:E0:12:34 --pack 2") })
+        #expect(found.radios == [BluetoothPack(device: "C8:47:8C:E0:12:34", pack: 2)])
+        #expect(found.hints.contains { $0.contains("packbridge-ble") })
         let strict = "{protocol: jk-ble, port: \"C8:47:8C:E0:12:34\", pack: {extended_hold: false}}"
         #expect(try !read(file(bms: strict)).bridge.control.packs[0].extendedHold)
     }

@@ -85,7 +85,9 @@ struct ConfigurationReader {
         let radios = lines.entryOfPort.enumerated().filter { entries[$1].speech == .bluetooth }
             .map { port, entry in BluetoothPack(device: entries[entry].device, pack: lines.ports[port].firstPack + 1) }
         if !radios.isEmpty {
-            hints.append("bms: jk-ble is read by packbridge-ble; `packbridge run` starts it, beside `packbridge control` start `packbridge radio`")
+            hints.append(
+                "bms: jk-ble is read by packbridge-ble; `packbridge run` starts it, beside `packbridge control` start `packbridge radio`"
+            )
         }
         for pack in lines.packs { control.packs.append(pack) }
         var bridge = BridgeConfiguration(control: control)

@@ -61,7 +61,9 @@ extension DetectCommand {
         let units = try RadioSearch.search()
         for unit in units { print(json ? unit.json : unit.words) }
         if units.isEmpty {
-            if !json { printError("No JK unit is in reach. A unit that a phone is connected to does not show itself: close the app.") }
+            if !json {
+                printError("No JK unit is in reach. A unit that a phone is connected to does not show itself: close the app.")
+            }
             throw ExitCode(1)
         }
     }

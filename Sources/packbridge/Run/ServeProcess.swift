@@ -17,7 +17,8 @@ enum ServeProcess {
         start: @escaping ([String: String]) throws -> ChildProcess
     ) -> ProcessSupervisor {
         ProcessSupervisor(
-            program, loss: "the bridge works without its page", watchdog: Watchdog(path: folder.path + "/alive"), say: say, start: start)
+            program, loss: "the bridge works without its page", watchdog: Watchdog(path: folder.path + "/alive"), say: say,
+            start: start)
     }
 
     /// Returns only by throwing.
