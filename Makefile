@@ -87,6 +87,11 @@ SEEDS := 50
 soak: bridge ## simulated worlds with faults, checked against the invariants: DAYS=1 in each of SEEDS=50
 	$(RELEASE)/release/packbridge simulate soak --days $(DAYS) --seeds $(SEEDS) --progress
 
+.PHONY: hardware
+hardware: ## the converter: board placed and routed, rules, gerbers, bill of materials, calculation, ngspice, case
+	scripts/bootstrap hardware
+	hardware/build
+
 SECONDS := 60
 .PHONY: fuzz
 fuzz: ## every decoder under libFuzzer and AddressSanitizer, SECONDS=60 for each
