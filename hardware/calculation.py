@@ -31,7 +31,8 @@ C_OUT, ESR_OUT, C_IN = 220e-6, 0.15, 33e-6
 SCHOTTKY_DROP, RECTIFIER_DROP = 0.7, 0.9
 TVS_STANDOFF, TVS_BREAK_LOW, TVS_BREAK_HIGH, TVS_CLAMP, TVS_CURRENT = 58.0, 64.4, 71.2, 93.6, 16.0
 SURGE = 130.0  # what may stand on the battery line for a moment: twice the battery and a bit
-FUSE, FUSE_BREAKS, FUSE_INTEGRAL = 0.5, 125.0, 0.03
+FUSE, FUSE_BREAKS, FUSE_INTEGRAL, FUSE_INTEGRAL_HIGH = 0.5, 125.0, 0.03, 0.06
+R1_PULSE, TVS_POWER = 2.0, 1500.0  # J; W for 1 ms, for longer pulses falling with the root of their length
 LDO_THETA, LDO_OUT = 110.0, 3.3
 TRANSCEIVER = (4.75, 5.25)  # supply of the TJA1050
 
@@ -133,6 +134,10 @@ def protection(current):
     clamp = TVS_BREAK_HIGH + slope * amps
     check(f"input of the XL7015 while {SURGE:g} V stand on the line", clamp, "V", 0, V_IN_MAX)
     check("current of D2 then", amps, "A", 0, TVS_CURRENT)
+    melts = FUSE_INTEGRAL_HIGH / amps**2
+    check("the fuse ends it after", melts * 1e3, "ms", 0, 5)
+    check("D2 bears that", TVS_POWER * math.sqrt(1e-3 / melts) / (clamp * amps), "x", 1.5)
+    check("R1 bears that", R1_PULSE / (amps**2 * r * melts), "x", 1.5)
     for ref in ("C1", "C2"):
         check(f"{ref}: rated over the highest voltage", design.find(ref).rated / clamp, "x", 1.2)
     check("D3: rated over the highest voltage", design.find("D3").rated / clamp, "x", 1.2)

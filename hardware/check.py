@@ -74,12 +74,13 @@ def firmware_pins():
     pins = {pin.net: int(pin.name[2:]) for pin in design.find("U3").pins if pin.net and re.fullmatch(r"IO\d+", pin.name)}
     found = {}
     for path in glob.glob(os.path.join(root, "Sources", "Firmware*", "**", "*.swift"), recursive=True):
-        for name, number in re.findall(r"\b(bmsTransmit|bmsReceive|canTransmit|canReceive)(?:Pin)?\s*(?::\s*\w+\s*)?[=:]\s*(\d+)", open(path).read()):
-            found.setdefault(name, set()).add(int(number))
+        if "C3" in os.path.basename(path):
+            for name, number in re.findall(r"\bpin(BMSTransmit|BMSReceive|CANTransmit|CANReceive)\b[^\d\n]*?(\d+)", open(path).read()):
+                found.setdefault(name, set()).add(int(number))
     if not found:
         print("       (the firmware has no board file with pins yet: compared with its specification only)")
         return
-    names = {"bmsTransmit": "BMS_TX", "bmsReceive": "BMS_RX", "canTransmit": "CAN_TX", "canReceive": "CAN_RX"}
+    names = {"BMSTransmit": "BMS_TX", "BMSReceive": "BMS_RX", "CANTransmit": "CAN_TX", "CANReceive": "CAN_RX"}
     verdict("the firmware's board file has the same pins", (f"{name} is {found[name]} there, {pins[names[name]]} here" for name in found if pins[names[name]] not in found[name]))
 
 

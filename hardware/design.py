@@ -73,11 +73,11 @@ part("J1", "JK GPS", "Connector_JST:JST_XH_S4B-XH-A_1x04_P2.50mm_Horizontal",
      [("1", "GND", PASSIVE, "GND"), ("2", "RX", PASSIVE, "JK_RX"), ("3", "TX", PASSIVE, "JK_TX"), ("4", "VBAT", SUPPLY, "VBAT")],
      "JST XH, 4 pins, lying; order of the pins as on the BMS's GPS connector", "input")
 two("F1", "500 mA T", "Fuse:Fuse_Littelfuse-NANO2-451_453", "VBAT", "VFUSED",
-    "slow fuse 0.5 A, breaks at least 125 V DC, melting integral at least 0.03 A2s (Nano2 size)", "input", rated=125)
+    "slow fuse 0.5 A, breaks at least 125 V DC, melting integral 0.03 to 0.06 A2s (Nano2 size)", "input", rated=125)
 part("D1", "S1G", "Diode_SMD:D_SMA", [("1", "K", PASSIVE, "VREV"), ("2", "A", PASSIVE, "VFUSED")],
      "silicon rectifier 1 A, 400 V: reverse polarity", "input", rated=400)
-two("R1", "10R 2W", "Resistor_SMD:R_2512_6332Metric", "VREV", "VIN",
-    "10 ohm, 2 W, pulse-proof: inrush and surge", "input")
+two("R1", "10R 2W", "Resistor_THT:R_Axial_DIN0414_L11.9mm_D4.5mm_P5.08mm_Vertical", "VREV", "VIN",
+    "10 ohm, 2 W, wirewound, standing, bears a pulse of 2 J: inrush and surge", "input")
 part("D2", "SMCJ58A", "Diode_SMD:D_SMC", [("1", "K", PASSIVE, "VIN"), ("2", "A", PASSIVE, "GND")],
      "TVS, stands off 58 V, breaks at 64.4 to 71.2 V, 1500 W (unidirectional)", "input", rated=93.6)
 part("C1", "33u 100V", "Capacitor_THT:CP_Radial_D10.0mm_P5.00mm", [("1", "+", PASSIVE, "VIN"), ("2", "-", PASSIVE, "GND")],
