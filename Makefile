@@ -81,6 +81,13 @@ bench: ## measure; one tab-separated line per figure: name, value, unit, target,
 	@$(RELEASE)/release/packbridge-bench
 	@scripts/bench-control $(RELEASE)/release
 
+.PHONY: performance
+performance: release ## measure everything and write docs/performance.md
+	@scripts/bootstrap serve verify performance
+	@$(RELEASE_BUILD) --product packbridge-bench >&2
+	@$(RELEASE_BUILD) --product packbridge-serve-bench >&2
+	$(PYTHON) scripts/performance $(RELEASE)/release
+
 DAYS := 1
 SEEDS := 50
 .PHONY: soak

@@ -14,6 +14,13 @@ enum Control {
         ]
     }
 
+    /// How the time of a tick grows with the packs.
+    static func growth() -> [Figure] {
+        [1, 2, 4, 8, 12, 16].map {
+            Figure(name: "control_tick_of_packs_\($0)", value: tick(packs: $0).nanoseconds / 1000, unit: "us", target: .none)
+        }
+    }
+
     private static func tick(packs: Int) -> (nanoseconds: Double, allocations: Double) {
         var configuration = ControlConfiguration(chemistry: .lfp)
         (configuration.userCharge, configuration.userDischarge) = (Int32(packs) * 100_000, Int32(packs) * 100_000)
