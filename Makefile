@@ -57,6 +57,11 @@ verify-serve: ## what people see: its tests, then schemathesis, kill -9, full di
 	$(SERVICES)/debug/packbridgePackageTests.xctest --testing-library swift-testing --filter 'ServicesTests|MQTTTests'
 	scripts/verify-serve $(SERVICES)/debug
 
+.PHONY: tutorials
+tutorials: ## docs/add-an-inverter.md and docs/add-a-bms.md, followed to the letter in a copy
+	scripts/bootstrap test
+	$(PYTHON) Tests/peers/tutorials.py
+
 .PHONY: verify-ble
 verify-ble: ## Bluetooth: packbridge-ble against a BlueZ that is played in Python
 	scripts/bootstrap ble

@@ -12,6 +12,30 @@ public enum BMSProtocolName: UInt8, Equatable, Sendable, CaseIterable, BitwiseCo
     case jkCAN = 3
     /// Readings that another program sends over Link.
     case link = 4
+
+    /// As it is written in a configuration.
+    public var text: StaticString {
+        switch self {
+        case .jk4E57: "jk-4e57"
+        case .jkModbus: "jk-modbus"
+        case .jk55AA: "jk-55aaeb90"
+        case .jkCAN: "jk-can"
+        case .link: "link"
+        }
+    }
+
+    /// What it is spoken on.
+    public enum Medium: Equatable, Sendable {
+        case serialLine, can, link
+    }
+
+    public var medium: Medium {
+        switch self {
+        case .jk4E57, .jkModbus, .jk55AA: .serialLine
+        case .jkCAN: .can
+        case .link: .link
+        }
+    }
 }
 
 /// One line with one or more packs on it.

@@ -19,13 +19,7 @@ public func stableName<T: RawRepresentable>(_ value: T) -> String {
 
 /// The protocol as it is written in a configuration, with `_`: `jk_4e57`. The rule above would tear the number apart.
 public func stableName(_ value: BMSProtocolName) -> String {
-    switch value {
-    case .jk4E57: "jk_4e57"
-    case .jkModbus: "jk_modbus"
-    case .jk55AA: "jk_55aaeb90"
-    case .jkCAN: "jk_can"
-    case .link: "link"
-    }
+    String("\(value.text)".map { $0 == "-" ? "_" : $0 })
 }
 
 /// The language of an inverter as it is written in a configuration, with `_`.

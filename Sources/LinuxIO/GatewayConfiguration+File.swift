@@ -122,8 +122,8 @@ extension GatewayConfiguration {
         }
         for (index, address) in bmsLines.enumerated() {
             let fits =
-                switch (address, bridge.bmsPorts[index].bmsProtocol) {
-                case (.can, .jkCAN), (.link, .link), (.serial, .jk4E57), (.serial, .jkModbus), (.serial, .jk55AA): true
+                switch (address, bridge.bmsPorts[index].bmsProtocol.medium) {
+                case (.can, .can), (.link, .link), (.serial, .serialLine): true
                 default: false
                 }
             if !fits { return "the protocol of BMS port \(index + 1) is not spoken at \(address)" }

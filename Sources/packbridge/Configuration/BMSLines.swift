@@ -86,8 +86,8 @@ struct BMSLines {
     }
 
     private func address(of entry: BMSEntry) -> BMSAddress {
-        if entry.port.bmsProtocol == .jkCAN, let bus = try? canAddress(entry.device) { return .can(bus) }
-        if entry.port.bmsProtocol == .link { return .link }
+        if entry.port.bmsProtocol.medium == .can, let bus = try? canAddress(entry.device) { return .can(bus) }
+        if entry.port.bmsProtocol.medium == .link { return .link }
         return .serial(SerialLineConfiguration(path: entry.device, baud: entry.baud))
     }
 
@@ -95,12 +95,12 @@ struct BMSLines {
     private static func interval(_ port: BMSPortConfiguration) -> Milliseconds {
         let count = Milliseconds(port.addresses.count)
         switch port.bmsProtocol {
-        case .jk4E57, .jkCAN, .link: return port.pace.interval
         case .jkModbus: return max(port.pace.interval, count * 30)
         case .jk55AA:
             var isListening = port.listenOnly
             for i in 0..<port.addresses.count where port.addresses[i] == 0 { isListening = true }
             return isListening ? 4400 : max(port.pace.interval, count * 200)
+        default: return port.pace.interval
         }
     }
 }

@@ -66,15 +66,8 @@ extension BMSEntry {
     static var settings: [Setting<BMSEntry>] {
         [
             .choice(
-                "protocol",
-                [
-                    "jk-4e57": .line(.jk4E57),
-                    "jk-modbus": .line(.jkModbus),
-                    "jk-55aaeb90": .line(.jk55AA),
-                    "jk-can": .line(.jkCAN),
-                    "jk-ble": .bluetooth,
-                    "link": .line(.link),
-                ], \.speech, "how the BMS speaks"),
+                "protocol", BMSProtocolName.allCases.map { ("\($0.text)", .line($0)) } + [("jk-ble", .bluetooth)], \.speech,
+                "how the BMS speaks"),
             .text(
                 "port",
                 allowed:
@@ -197,23 +190,8 @@ extension InverterEntry {
                 entry.profileName = text
             },
             .choice(
-                "dialect",
-                [
-                    "pylontech": .can(.pylontech),
-                    "growatt": .can(.growatt),
-                    "pylontech_v2": .can(.pylontechV2),
-                    "sma": .can(.sma),
-                    "victron": .can(.victron),
-                    "luxpower": .can(.luxpower),
-                    "deye": .can(.deye),
-                    "deye_pcs": .can(.deyePcs),
-                    "hybrid_li": .can(.hybridLi),
-                    "solark": .can(.solark),
-                    "goodwe": .can(.goodwe),
-                    "byd_lv": .can(.bydLv),
-                    "sofar": .can(.sofar),
-                    "pylontech-rs485": .pylontechRS485,
-                ], \.language,
+                "dialect", DialectName.allCases.map { ("\($0.text)", .can($0)) } + [("pylontech-rs485", .pylontechRS485)],
+                \.language,
                 "the battery language that the inverter is set to"),
             .text(
                 "port",

@@ -63,6 +63,12 @@ struct Setting<Target> {
         _ name: String, _ values: KeyValuePairs<String, Value>, _ field: WritableKeyPath<Target, Value>,
         _ meaning: String
     ) -> Setting {
+        choice(name, Array(values), field, meaning)
+    }
+
+    static func choice<Value>(
+        _ name: String, _ values: [(key: String, value: Value)], _ field: WritableKeyPath<Target, Value>, _ meaning: String
+    ) -> Setting {
         let names = values.map(\.key)
         return Setting(
             name: name, meaning: meaning, allowed: { _ in names.joined(separator: ", ") },
