@@ -128,7 +128,7 @@ def judge(path, program, binaries, targets, anchors):
         elif block.language in ("sh", "text"):
             for command in commands(block.text):
                 report.check(f"{where}: {command}", not (wrong := program.objections(command)), str(wrong))
-        if block.language == "yaml" and re.match(r"battery:", block.text) and all(re.search(rf"^{key}:", block.text, re.M) for key in ("bms", "inverter")):
+        if block.language == "yaml" and not reasons and re.match(r"battery:", block.text) and all(re.search(rf"^{key}:", block.text, re.M) for key in ("bms", "inverter")):
             with tempfile.TemporaryDirectory() as folder:
                 (pathlib.Path(folder) / "packbridge.yaml").write_text(block.text)
                 said = subprocess.run([program.binary, "check"], cwd=folder, capture_output=True, text=True, timeout=20)

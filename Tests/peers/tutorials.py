@@ -49,7 +49,7 @@ def blocks(page):
                 before, language = "", None
         elif language is not None:
             code.append(line)
-        elif line.strip():
+        elif line.strip() and not line.startswith("<!--"):
             before = line.strip()
 
 
