@@ -159,7 +159,7 @@ def committed(folder):
         text = re.sub(r"\(tstamp [-0-9a-f]+\)", "", open(path).read())
         return sorted(line.strip() for line in text.splitlines())
     here = os.path.dirname(os.path.abspath(__file__))
-    for name in ("packbridge.kicad_pcb", "packbridge.kicad_sch", "packbridge.kicad_pro"):
+    for name in ("packbridge.kicad_pcb", "packbridge.kicad_sch", "packbridge.kicad_pro", "packbridge.kicad_sym", "sym-lib-table", "fp-lib-table"):
         mine = os.path.join(here, name)
         verdict(f"hardware/{name} is what the scripts make",
                 [] if os.path.exists(mine) and lines(mine) == lines(os.path.join(folder, name)) else ["run hardware/build --update and commit"])

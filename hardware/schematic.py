@@ -15,7 +15,7 @@ G = 2.54
 NAMESPACE = uuid.UUID("7f3a0f9e-3a55-4a0c-9c62-51d1f5a3c0de")
 ROOT = "e63e39d7-6ac0-4ffd-8aa3-1841a4541b55"
 KINDS = {design.OUT: "output", design.IN: "input", design.BIDIR: "bidirectional", design.PASSIVE: "passive", design.SUPPLY: "power_out",
-         design.POWER: "power_in", design.UNUSED: "no_connect"}
+         design.POWER: "power_in", design.UNUSED: "passive"}  # with a cross on the sheet, not by its type: KiCad warns about both together
 SIGNS = {"GND", "+5V", "+3V3"}
 
 
@@ -157,10 +157,12 @@ def connections():
 
 
 def junctions():
+    """Where three or more things meet. KiCad connects a pin, also that of a sign, in the middle of a wire only where there is one."""
     found = []
-    points = {p for s in segments() for p in s} | {(x, y) for _, _, x, y, _ in pin_places()}
+    pins = [(x, y) for _, _, x, y, _ in pin_places()] + [(x, y) for _, x, y, _, how in labels() if how in ("sign", "up")]
+    points = {p for s in segments() for p in s} | set(pins)
     for p in points:
-        count = sum(2 if p not in s else 1 for s in segments() if on(p, *s)) + sum(1 for _, _, x, y, _ in pin_places() if (x, y) == p)
+        count = sum(2 if p not in s else 1 for s in segments() if on(p, *s)) + pins.count(p)
         if count > 2:
             found.append(p)
     return sorted(found)

@@ -133,6 +133,17 @@ def kicad(path):
     open(path, "w").write("\n".join(out) + "\n")
 
 
+def library(folder):
+    """The same symbols as a library of the project, and the tables that name it and the footprint of the module."""
+    symbols = [kicad_symbol(p) for p in drawn()] + [kicad_sign(n) for n in ("GND", "+5V", "+3V3", "FLAG")]
+    with open(os.path.join(folder, "packbridge.kicad_sym"), "w") as file:
+        file.write("(kicad_symbol_lib (version 20211014) (generator packbridge)\n  "
+                   + "\n  ".join(symbols).replace('(symbol "packbridge:', '(symbol "') + "\n)\n")
+    for table, kind_of, name in (("sym_lib_table", "sym-lib-table", "packbridge.kicad_sym"), ("fp_lib_table", "fp-lib-table", "packbridge.pretty")):
+        with open(os.path.join(folder, kind_of), "w") as file:
+            file.write(f'({table}\n  (lib (name "packbridge")(type "KiCad")(uri "${{KIPRJMOD}}/{name}")(options "")(descr ""))\n)\n')
+
+
 # ---- picture
 
 S = 10  # pixels for a step
@@ -221,4 +232,5 @@ def picture(path):
 
 if __name__ == "__main__":
     kicad(os.path.join(sys.argv[1], "packbridge.kicad_sch"))
+    library(sys.argv[1])
     picture(os.path.join(sys.argv[1], "schematic.svg"))
