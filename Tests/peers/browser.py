@@ -240,7 +240,7 @@ def faults_show(browser, url, folder, fake):
     visit = Visit(browser, url, viewport={"width": 1440, "height": 900})
     page = ready(visit.open())
     for fault, selector, words in (
-        ("pack-lost", "#alarms .red", "BMS lost: Pack 1"), ("alarm", "#alarms .red", "Cell over-voltage: Pack 2"), ("cold", ".limit.zero .limit-why", "Cold cells"),
+        ("pack-lost", "#alarms .red", "BMS lost: Shelf 1"), ("alarm", "#alarms .red", "Cell over-voltage: Shelf 2"), ("cold", ".limit.zero .limit-why", "Cold cells"),
         ("silent-inverter", "#health .warn", "not heard"), ("link-lost", "#stale", "does not hear the control process"),
     ):
         fake(fault)

@@ -233,7 +233,7 @@ class World:
         warm = -11 if is_cold else 214 + 5 * number
         why = self.reason(f"pack{number}", "bms_margin", "distance to the over-current limit", 135_000, number, value=150_000)
         pack = dict(
-            number=number, name=f"Pack {number}", state="lost" if is_lost else "active", stage="lost" if is_lost else "fresh", age_ms=94_000 if is_lost else 420 + 130 * number,
+            number=number, name=f"Shelf {number}", state="lost" if is_lost else "active", stage="lost" if is_lost else "fresh", age_ms=94_000 if is_lost else 420 + 130 * number,
             voltage_mV=sum(cells), current_mA=round(share), power_W=round(sum(cells) * share / 1e6), soc_cpct=round(min(1, max(0, soc + .004 * (number - 1.5))) * 10_000),
             soh_cpct=9900, remaining_mAh=round(FULL_MAH * min(1, soc + .004 * (number - 1.5))), full_mAh=FULL_MAH, rated_mAh=FULL_MAH, cycles=212 + number,
             charge_limit=dict(mA=0 if is_lost else 135_000, reason=self.reason("lost", "stale", "silent", 0, number, value=94_000) if is_lost else why),

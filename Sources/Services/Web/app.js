@@ -6,6 +6,7 @@ import { loadEvents, startEvents, takeEvent } from './events.js';
 import { buildHistory, historyBegan, isHistoryBuilt, startHistory } from './history.js';
 import { showOverview } from './overview.js';
 import { showPacks } from './packs.js';
+import { namePacks } from './sentences.js';
 import { ask, session, Stream, whoAmI } from './server.js';
 import { duration, exactClock, make, put, speak, text, volts } from './text.js';
 
@@ -38,6 +39,7 @@ const stream = new Stream({
 function show() {
   showPulse();
   if (!latest) return;
+  namePacks(latest.packs);
   showOverview(latest);
   showPacks(latest);
   showBus(latest);

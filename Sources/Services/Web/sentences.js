@@ -28,12 +28,20 @@ function millivolts(mV) { return `${number(mV)}\u00a0mV`; }
 function percent(hundredths) { return `${number(hundredths / 100, 1)}\u00a0%`; }
 function age(ms) { return duration(ms / 1000); }
 
-/// "Pack 2, cell 7"; empty for the whole bank.
+/// What the owner calls the packs, by number.
+const packNames = new Map();
+
+/// Takes the names from a snapshot, so that a sentence calls a pack what its card calls it.
+export function namePacks(packs) {
+  for (const pack of packs) packNames.set(pack.number, pack.name);
+}
+
+/// "Cellar left, cell 7"; empty for the whole bank.
 export function place(where, isSensor = false) {
   if (!where?.pack) return '';
-  const cell = where.cell ?? where.sensor;
-  if (!cell) return text('place.pack', { pack: where.pack });
-  return text(isSensor || where.sensor ? 'place.sensor' : 'place.cell', { pack: where.pack, cell });
+  const cell = where.cell ?? where.sensor, pack = packNames.get(where.pack) ?? text('place.pack', { pack: where.pack });
+  if (!cell) return pack;
+  return text(isSensor || where.sensor ? 'place.sensor' : 'place.cell', { pack, cell });
 }
 
 export function reason(why) {
