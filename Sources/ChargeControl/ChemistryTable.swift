@@ -140,3 +140,11 @@ struct ChemistryTable: Sendable, BitwiseCopyable {
         }
     }
 }
+
+extension Chemistry {
+    /// Cell over-voltage settings of a BMS that are believed for this chemistry, mV (failsafe.md §2).
+    public var believableOverVoltage: ClosedRange<Millivolts> {
+        let table = ChemistryTable(self)
+        return table.overVoltageLow...table.overVoltageHigh
+    }
+}

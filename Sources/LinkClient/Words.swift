@@ -6,6 +6,9 @@ import InverterDialects
 // What the numbers of the core are called: by machines (stable names) and by people. Used by the command line and by `serve`, so
 // that the terminal, the web page and the log say the same.
 
+/// Of all programs of one build. A release also has an entry in `packaging/changelog`, and `make deb` refuses another number there.
+public let packBridgeVersion = "0.1.0"
+
 /// `cellHigh` as `cell_high`: the stable name of an enumeration's case in JSON, MQTT and the history.
 public func stableName<T: RawRepresentable>(_ value: T) -> String {
     var name: [UInt8] = []

@@ -1,4 +1,5 @@
 import Battery
+import BridgeEngine
 import Glibc
 import InverterDialects
 import JKBMS
@@ -7,14 +8,22 @@ import LinuxIO
 /// What can be heard on a CAN bus without sending anything: JK units that speak their own protocol, and an inverter's heartbeat.
 struct BusSearch: Equatable {
     var units: [UInt8] = []
-    /// An inverter was heard (0x305, or Growatt's 0x301).
-    var hasInverter = false
-    /// Somebody already plays the battery (0x351, or Growatt's 0x311).
-    var hasBattery = false
     var frames = 0
+    /// How often an inverter of the Pylontech family was heard (0x305), and one that speaks Growatt's own language (0x301).
+    var heartbeats305 = 0
+    var heartbeats301 = 0
+    /// How often somebody told an inverter limits, as a battery does (0x351, or Growatt's 0x311).
+    var limits351 = 0
+    var limits311 = 0
+    /// Error frames, or error lines of an adapter, and the state of the bus at the end.
+    var errors: UInt64 = 0
+    var state = CANBusState.active
+
+    var hasInverter: Bool { heartbeats305 + heartbeats301 > 0 }
+    var hasBattery: Bool { limits351 + limits311 > 0 }
 
     /// JK units repeat everything at least once a second, inverters too.
-    private static let listening: Milliseconds = 3000
+    static let listening: Milliseconds = 3000
 
     /// - Throws: when the interface cannot be opened.
     static func search(_ address: CANAddress) throws(PortFailure) -> BusSearch {
@@ -30,17 +39,26 @@ struct BusSearch: Equatable {
             usleep(2000)
         }
         search.units.sort()
+        search.errors = port.counters.busErrors
+        search.state = port.state
         return search
     }
 
     mutating func hear(_ frame: CANFrame) {
         frames += 1
-        if let (_, address) = JKCAN.identify(id: frame.id, isExtended: frame.isExtended) {
+        // Growatt's heartbeat has the identifier that unit 13 uses for its voltage and current; a unit says more than that.
+        let isAmbiguous = frame.id == 0x301 && !frame.isExtended && !units.contains(13)
+        if !isAmbiguous, let (_, address) = JKCAN.identify(id: frame.id, isExtended: frame.isExtended) {
             if !units.contains(address) { units.append(address) }
-        } else if frame.id == 0x305 || frame.id == 0x301 && !frame.isExtended {
-            hasInverter = true
-        } else if frame.id == 0x351 || frame.id == 0x311 {
-            hasBattery = true
+            return
+        }
+        // Schneider's heartbeat has 29 bits; Growatt's identifiers have 11.
+        switch frame.id {
+        case 0x305: heartbeats305 += 1
+        case 0x301 where !frame.isExtended: heartbeats301 += 1
+        case 0x351: limits351 += 1
+        case 0x311 where !frame.isExtended: limits311 += 1
+        default: break
         }
     }
 
