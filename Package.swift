@@ -17,6 +17,8 @@ let gateway: [Target] = [
     .target(name: "Firmware", dependencies: ["FirmwareHAL"]),
     .target(name: "LinuxIO", dependencies: ["BridgeEngine", "CLinux"]),
     .target(name: "LinkClient", dependencies: ["BridgeEngine"]),
+    // Archives for those who help, without what is nobody's business.
+    .target(name: "SupportArchive"),
 ]
 
 let host: [Target] = [
@@ -27,7 +29,7 @@ let host: [Target] = [
     .executableTarget(
         name: "packbridge",
         dependencies: [
-            "CLinux", "LinuxIO", "Simulation", "LinkClient", "ProfileFiles", "Yams",
+            "CLinux", "LinuxIO", "Simulation", "LinkClient", "ProfileFiles", "SupportArchive", "Yams",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         exclude: ["Profiles"]),

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +48,13 @@ int64_t clinux_milliseconds(void)
     struct timespec t;
     clock_gettime(CLOCK_BOOTTIME, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int clinux_clock_is_synchronised(void)
+{
+    struct timex state = { 0 };
+    if (adjtimex(&state) < 0) return -1;
+    return state.status & STA_UNSYNC ? 0 : 1;
 }
 
 int clinux_timer_open(void) { return timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK); }

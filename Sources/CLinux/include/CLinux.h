@@ -44,6 +44,8 @@ int clinux_epoll_wait(int epoll, struct clinux_ready *ready, int capacity);
 
 /// Milliseconds of CLOCK_BOOTTIME.
 int64_t clinux_milliseconds(void);
+/// 1 when a time server sets the wall clock, 0 when none does, -1 when the kernel does not say.
+int clinux_clock_is_synchronised(void);
 /// A timer descriptor on the same clock.
 int clinux_timer_open(void);
 /// Becomes readable at this instant; also at once, when it has passed.

@@ -183,7 +183,7 @@ func wrapped(
     var lines: [String] = []
     var line = first
     var isEmpty = true
-    for word in text.split(separator: " ") {
+    for word in unitsJoined(String(text).split(separator: " " as Character).map { String($0) }) {
         if !isEmpty && line.count + 1 + word.count > width {
             lines.append(line)
             (line, isEmpty) = (rest, true)
@@ -193,6 +193,20 @@ func wrapped(
     }
     lines.append(line + (keepsEnd && text.hasSuffix(" ") ? " " : ""))
     return lines.joined(separator: "\n")
+}
+
+/// A number and its unit stay on one line.
+private func unitsJoined(_ words: [String]) -> [String] {
+    var joined: [String] = []
+    for word in words {
+        let isUnit = ["A", "V", "C", "Ah", "%", "Ω", "s", "MB"].contains(word.trimmingCharacters(in: .punctuationCharacters)) || word == "%"
+        if isUnit, joined.last?.last?.isNumber == true {
+            joined[joined.count - 1] += " " + word
+        } else {
+            joined.append(word)
+        }
+    }
+    return joined
 }
 
 extension String {

@@ -189,17 +189,20 @@ extension Interview {
 
 /// An inverter that is set to another battery language than the one that is sent to it, seen by its heartbeat.
 struct DialectMismatch: Equatable {
-    var sentence: String
+    var evidence: String
+    var fix: String
+
+    var sentence: String { "\(evidence). \(fix)" }
 
     /// Nil where everything fits or nothing is known.
     init?(_ search: BusSearch, sending language: InverterLanguage?) {
         guard case .can(let dialect) = language else { return nil }
         if dialect == .growatt, search.heartbeats305 > 0, search.heartbeats301 == 0 {
-            sentence =
-                "this inverter sends 0x305, so it is set to Pylontech (a Growatt: 36 = L52), but it is to be told the language \(dialect.text) (L51). Set it to L51, or choose the Pylontech profile."
+            evidence = "this inverter sends 0x305, so it is set to Pylontech (a Growatt: 36 = L52), but PackBridge is to speak \(dialect.text) (L51)"
+            fix = "Set the inverter to 36 = L51, or choose the profile for L52."
         } else if dialect != .growatt, search.heartbeats301 > 0, search.heartbeats305 == 0 {
-            sentence =
-                "this inverter sends 0x301, so it is set to Growatt's own language (36 = L51), but it is to be told the language \(dialect.text) (a Growatt: L52). Set it to L52, or choose the profile for L51."
+            evidence = "this inverter sends 0x301, so it is set to Growatt's own language (36 = L51), but PackBridge is to speak \(dialect.text) (L52)"
+            fix = "Set the inverter to 36 = L52, or choose the profile for L51."
         } else {
             return nil
         }

@@ -46,7 +46,8 @@ struct SetupPlan {
     /// - Parameter day: for the comment at its head.
     func yaml(day: String) -> String {
         var text = """
-            # Written by `packbridge setup` on \(day). packbridge.example.yaml shows every key that there is.
+            # Written by `packbridge setup` on \(day).
+            # packbridge.example.yaml shows every key that there is.
             # After a change: packbridge check, then packbridge doctor.
 
             battery:

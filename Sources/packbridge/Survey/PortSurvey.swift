@@ -144,10 +144,10 @@ func holders(of device: String) -> [PortHolder] {
         guard let pid = Int32(name), pid != getpid(),
             let files = try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(name)/fd")
         else { continue }
-        let isHolder = files.contains { file in
-            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(name)/fd/\(file)")) == wanted
-        }
-        if isHolder { found.append(PortHolder(pid: pid, name: firstLine(of: "/proc/\(name)/comm") ?? "?")) }
+        let open = files.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(name)/fd/\($0)") }
+        // Whoever plays a pseudo-terminal holds both of its ends.
+        let isOtherEnd = wanted.hasPrefix("/dev/pts/") && open.contains { $0.hasSuffix("/ptmx") }
+        if open.contains(wanted) && !isOtherEnd { found.append(PortHolder(pid: pid, name: firstLine(of: "/proc/\(name)/comm") ?? "?")) }
     }
     return found
 }
