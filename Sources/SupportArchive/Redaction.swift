@@ -35,7 +35,8 @@ public struct Redaction: Sendable {
             result += rest[..<start.upperBound]
             let name = rest[start.upperBound...].prefix { $0.isLetter || $0.isNumber || "_.:+-".contains($0) }
             rest = rest[name.endIndex...]
-            guard let interface = name.lastRange(of: "-if"), let underscore = name[..<interface.lowerBound].lastIndex(of: "_") else {
+            guard let interface = name.lastRange(of: "-if"), let underscore = name[..<interface.lowerBound].lastIndex(of: "_")
+            else {
                 result += name
                 continue
             }

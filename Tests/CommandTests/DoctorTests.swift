@@ -75,7 +75,8 @@ private func verdict(_ checks: [Check], _ name: String) -> Check.Verdict? { chec
 @Suite struct SettingsVerdictTests {
     private func checks(_ yaml: String, _ packs: [SurveyedPack?]) throws -> [Check] {
         let file = try ConfigurationReader.read(
-            "battery: {chemistry: lfp, cells: 16}\nbms: {protocol: jk-4e57, port: /dev/ttyUSB0}\ninverter: growatt-spf5000es\n\(yaml)")
+            "battery: {chemistry: lfp, cells: 16}\nbms: {protocol: jk-4e57, port: /dev/ttyUSB0}\ninverter: growatt-spf5000es\n\(yaml)"
+        )
         return SettingsEvidence(configuration: file.configuration.bridge, readings: packs.map { $0?.reading }).checks()
     }
 
@@ -118,17 +119,33 @@ private func verdict(_ checks: [Check], _ name: String) -> Check.Verdict? { chec
         let wrong = bus { ($0.frames, $0.heartbeats301) = (3, 3) }
         #expect(verdict(wrong, "language") == .fault)
         #expect(wrong.first { $0.name == "language" }?.fix.contains("L52") == true)
-        let other = bus { ($0.frames, $0.heartbeats305) = (3, 3) } _: { $0.language = .can(.growatt) }
+        let other = bus {
+            ($0.frames, $0.heartbeats305) = (3, 3)
+        } _: {
+            $0.language = .can(.growatt)
+        }
         #expect(verdict(other, "language") == .fault)
-        let fits = bus { ($0.frames, $0.heartbeats301) = (3, 3) } _: { $0.language = .can(.growatt) }
+        let fits = bus {
+            ($0.frames, $0.heartbeats301) = (3, 3)
+        } _: {
+            $0.language = .can(.growatt)
+        }
         #expect(verdict(fits, "language") == .ok)
     }
 
     @Test func `somebody else who sends limits is a fault, also beside the control process`() {
         #expect(verdict(bus { ($0.frames, $0.limits351) = (1, 1) }, "other battery") == .fault)
-        let alone = bus { ($0.frames, $0.limits351) = (3, 3) } _: { $0.controlSends = true }
+        let alone = bus {
+            ($0.frames, $0.limits351) = (3, 3)
+        } _: {
+            $0.controlSends = true
+        }
         #expect(verdict(alone, "other battery") == .ok)
-        let both = bus { ($0.frames, $0.limits351) = (6, 6) } _: { $0.controlSends = true }
+        let both = bus {
+            ($0.frames, $0.limits351) = (6, 6)
+        } _: {
+            $0.controlSends = true
+        }
         #expect(verdict(both, "other battery") == .fault)
     }
 
@@ -145,7 +162,13 @@ private func verdict(_ checks: [Check], _ name: String) -> Check.Verdict? { chec
             "bittiming":{"bitrate":\(bitrate),"sample_point":"0.875"}}},"stats64":{"rx":{"bytes":8,"packets":1}}}]
             """
         }
-        func checks(_ text: String) -> [Check] { bus { ($0.frames, $0.heartbeats305) = (3, 3) } _: { $0.link = CANLink(json: text) } }
+        func checks(_ text: String) -> [Check] {
+            bus {
+                ($0.frames, $0.heartbeats305) = (3, 3)
+            } _: {
+                $0.link = CANLink(json: text)
+            }
+        }
         let link = try #require(CANLink(json: json("ERROR-ACTIVE")))
         #expect(link.isUp && link.bitrate == 500_000 && link.state == "ERROR-ACTIVE" && link.restartMilliseconds == 100)
         #expect(checks(json("ERROR-ACTIVE")).allSatisfy { $0.verdict == .ok })
@@ -172,7 +195,8 @@ private func verdict(_ checks: [Check], _ name: String) -> Check.Verdict? { chec
 @Suite struct ComputerVerdictTests {
     @Test func `disk, clock, services and permissions are judged`() {
         var computer = ComputerEvidence(
-            disks: [.init(path: "/a", freeMegabytes: 5, isWritable: true)], isClockSynchronised: true, services: [("x.service", "failed")])
+            disks: [.init(path: "/a", freeMegabytes: 5, isWritable: true)], isClockSynchronised: true,
+            services: [("x.service", "failed")])
         #expect(computer.checks.map(\.verdict) == [.fault, .ok, .fault])
         computer.disks[0].freeMegabytes = 150
         computer.isClockSynchronised = false
@@ -217,10 +241,13 @@ private func verdict(_ checks: [Check], _ name: String) -> Check.Verdict? { chec
         let (text, secrets) = RedactedConfiguration.of(Self.yaml)
         let shown = Redaction(secrets)(text)
         for secret in [
-            "hunter2", "A50285BI", "Villa", "Keller", "secret-hash", "hunter3", "grafana-box", "token-hash", "broker.example", "mqttuser",
+            "hunter2", "A50285BI", "Villa", "Keller", "secret-hash", "hunter3", "grafana-box", "token-hash", "broker.example",
+            "mqttuser",
             "T0K3N", "hunter4", "secret-as-key", "pasword",
         ] { #expect(!shown.contains(secret), "\(secret)") }
-        for kept in ["chemistry: lfp", "growatt-spf5000es", "usb-FTDI_FT232R_USB_UART_(removed)-if00-port0", "role: reader", "1883"] {
+        for kept in [
+            "chemistry: lfp", "growatt-spf5000es", "usb-FTDI_FT232R_USB_UART_(removed)-if00-port0", "role: reader", "1883",
+        ] {
             #expect(shown.contains(kept), "\(kept)")
         }
     }
@@ -233,7 +260,9 @@ private func verdict(_ checks: [Check], _ name: String) -> Check.Verdict? { chec
         var clean = Redaction(["pass", "password", "no"])
         clean.add("extra")
         #expect(clean("the password extra is no pass C8:47:8C:E0:12:34") == "the (removed) (removed) is no (removed) (removed)")
-        #expect(clean("/dev/serial/by-id/usb-1a86_USB_Serial-if00-port0 and usb-x") == "/dev/serial/by-id/usb-1a86_USB_(removed)-if00-port0 and usb-x")
+        #expect(
+            clean("/dev/serial/by-id/usb-1a86_USB_Serial-if00-port0 and usb-x")
+                == "/dev/serial/by-id/usb-1a86_USB_(removed)-if00-port0 and usb-x")
     }
 
     @Test func `the archive holds the findings and no secret`() {

@@ -154,7 +154,12 @@ private final class Script {
     init(_ answers: [String]) { self.answers = answers }
 
     var console: Console {
-        Console(width: 80, read: { self.answers.isEmpty ? nil : self.answers.removeFirst() }, write: { self.shown += $0 })
+        Console(
+            width: 80,
+            read: {
+                self.shown += "\n"
+                return self.answers.isEmpty ? nil : self.answers.removeFirst()
+            }, write: { self.shown += $0 })
     }
 }
 
@@ -221,12 +226,14 @@ private func lead(_ script: Script, _ world: SetupWorld) throws -> SetupPlan {
 
     @Test func `a wrong answer is refused with the reason, and asked again`() throws {
         let script = Script([
-            "/dev/ttyUSB9", "2", "1", "", "lto", "lfp", "unknown brand", "spf5000es-l51", "/dev/x", "rs485:/dev/ttyUSB1", "", "", "400 A",
+            "/dev/ttyUSB9", "2", "1", "", "lto", "lfp", "unknown brand", "spf5000es-l51", "/dev/x", "rs485:/dev/ttyUSB1", "", "",
+            "400 A",
             "50 V", "50", "", "3.65", "3.4", "3.41", "3.3", "2.75", "2.8",
         ])
         let plan = try lead(script, world())
         for words in [
-            "no such device", "no JK BMS answers", "chemistry", "no inverter is known", "CAN bus", "400 A is more than",
+            "no such device", "No JK BMS answers", "GND connected? 1)", "chemistry", "No inverter is known", "CAN bus",
+            "400 A is more than",
             "is a voltage", "too close", "allowed: 3.3 V to 3.4 V", "at least 2.800 V",
         ] {
             // Lines are broken at the width of the terminal.
@@ -245,7 +252,8 @@ private func lead(_ script: Script, _ world: SetupWorld) throws -> SetupPlan {
     @Test func `several units on one line, and those without a charge current are asked for`() throws {
         let finding = Finding(protocolName: "jk-can", addresses: [0, 5])
         let script = Script([
-            "socketcan:can1", "", "100", "120", "100 A", "110 A", "", "lfp", "pylontech", "socketcan:can0", "", "", "", "", "", "",
+            "socketcan:can1", "", "100", "120", "100 A", "110 A", "", "lfp", "pylontech", "pylontech", "socketcan:can0", "", "", "",
+            "", "", "",
         ])
         let packs = [UInt8(0): surveyedPack(charge: nil, discharge: nil), 5: surveyedPack(charge: nil, discharge: nil)]
         let plan = try lead(script, world(packs, finding))
@@ -277,7 +285,10 @@ private func lead(_ script: Script, _ world: SetupWorld) throws -> SetupPlan {
 
     @Test func `every inverter is found by its brand`() {
         for profile in InverterProfile.all {
-            #expect(Interview.matches(profile.brand).contains { $0.name == profile.name }, "\(profile.name)")
+            // A brand that is also the name of a profile means that one.
+            if InverterProfile.named(profile.brand.lowercased()) == nil {
+                #expect(Interview.matches(profile.brand).contains { $0.name == profile.name }, "\(profile.name)")
+            }
             #expect(Interview.matches(profile.name).count == 1)
         }
         #expect(Interview.matches("pylontech").map(\.name).contains("pylontech"))
@@ -340,7 +351,8 @@ private func lead(_ script: Script, _ world: SetupWorld) throws -> SetupPlan {
     }
 
     @Test func `the file of the installed service is found in its unit`() {
-        let unit = "[Service]\nType=notify\nExecStart=/usr/bin/packbridge control --config /etc/packbridge/packbridge.yaml --image /run/x\n"
+        let unit =
+            "[Service]\nType=notify\nExecStart=/usr/bin/packbridge control --config /etc/packbridge/packbridge.yaml --image /run/x\n"
         #expect(SystemdService.configuration(in: unit) == "/etc/packbridge/packbridge.yaml")
         #expect(SystemdService.configuration(in: "ExecStart=/usr/bin/packbridge control\n") == nil)
     }
@@ -351,7 +363,9 @@ private func lead(_ script: Script, _ world: SetupWorld) throws -> SetupPlan {
         let root = try PrivateFolder()
         defer { root.remove() }
         let files = FileManager.default
-        func folder(_ path: String) throws { try files.createDirectory(atPath: root.path + path, withIntermediateDirectories: true) }
+        func folder(_ path: String) throws {
+            try files.createDirectory(atPath: root.path + path, withIntermediateDirectories: true)
+        }
         func write(_ path: String, _ text: String) throws {
             try folder((path as NSString).deletingLastPathComponent)
             try text.write(toFile: root.path + path, atomically: true, encoding: .utf8)
@@ -360,11 +374,13 @@ private func lead(_ script: Script, _ world: SetupWorld) throws -> SetupPlan {
         try write("/dev/ttyACM0", "")
         try write("/dev/ttyS0", "")
         try folder("/dev/serial/by-id")
-        try files.createSymbolicLink(atPath: root.path + "/dev/serial/by-id/usb-FTDI_UART_A1-if00-port0", withDestinationPath: "../../ttyUSB0")
+        try files.createSymbolicLink(
+            atPath: root.path + "/dev/serial/by-id/usb-FTDI_UART_A1-if00-port0", withDestinationPath: "../../ttyUSB0")
         try write("/sys/devices/usb1/product", "FT232R USB UART\n")
         try folder("/sys/devices/usb1/port/ttyUSB0")
         try folder("/sys/class/tty/ttyUSB0")
-        try files.createSymbolicLink(atPath: root.path + "/sys/class/tty/ttyUSB0/device", withDestinationPath: "../../../devices/usb1/port/ttyUSB0")
+        try files.createSymbolicLink(
+            atPath: root.path + "/sys/class/tty/ttyUSB0/device", withDestinationPath: "../../../devices/usb1/port/ttyUSB0")
         try write("/sys/class/net/can0/type", "280\n")
         try write("/sys/class/net/can0/flags", "0x40081\n")
         try write("/sys/class/net/can1/type", "280\n")

@@ -60,7 +60,8 @@ struct BusEvidence {
         var checks: [Check] = []
         if let failure {
             let parts = "\(failure)".split(separator: ". ", maxSplits: 1)
-            checks.append(.fault(area, "opens", String(parts[0]), fix: parts.count > 1 ? String(parts[1]) : "Plug the adapter in again."))
+            checks.append(
+                .fault(area, "opens", String(parts[0]), fix: parts.count > 1 ? String(parts[1]) : "Plug the adapter in again."))
         } else if search != nil {
             checks.append(.ok(area, "opens", "\(address) is up"))
         }
@@ -77,9 +78,12 @@ struct BusEvidence {
                     ? .ok(area, "bit rate", "\(bitrate / 1000) kbit/s")
                     : .fault(
                         area, "bit rate", "\(bitrate / 1000) kbit/s, but \(expectedBitrate / 1000) is needed",
-                        fix: "sudo ip link set \(name) down; sudo ip link set \(name) up type can bitrate \(expectedBitrate) restart-ms 100"))
+                        fix:
+                            "sudo ip link set \(name) down; sudo ip link set \(name) up type can bitrate \(expectedBitrate) restart-ms 100"
+                    ))
         } else {
-            checks.append(.notChecked(area, "bit rate", because: "\(link.kind.isEmpty ? "the interface" : link.kind) does not tell it"))
+            checks.append(
+                .notChecked(area, "bit rate", because: "\(link.kind.isEmpty ? "the interface" : link.kind) does not tell it"))
         }
         if let state = link.state { checks.append(judge(state: state, link, area)) }
         if link.kind == "can", link.restartMilliseconds == 0 {
@@ -116,7 +120,9 @@ struct BusEvidence {
             switch search.state {
             case .active where search.errors == 0: checks.append(.ok(area, "bus state", "\(search.frames) frames in 3 s, no error"))
             case .active: checks.append(.warning(area, "bus state", "\(search.errors) errors in 3 s", fix: Self.termination))
-            default: checks.append(.fault(area, "bus state", search.state.words, fix: search.frames == 0 ? Self.nobody : Self.termination))
+            default:
+                checks.append(
+                    .fault(area, "bus state", search.state.words, fix: search.frames == 0 ? Self.nobody : Self.termination))
             }
         }
         checks.append(heartbeat(search, area))
@@ -132,7 +138,9 @@ struct BusEvidence {
     private func heartbeat(_ search: BusSearch, _ area: String) -> Check {
         if search.hasInverter { return .ok(area, "heartbeat", "the inverter is heard") }
         if search.frames == 0 {
-            return .warning(area, "heartbeat", "nothing is sent on this bus in 3 s", fix: "Some inverters speak only when the battery does. " + Self.nobody)
+            return .warning(
+                area, "heartbeat", "nothing is sent on this bus in 3 s",
+                fix: "Some inverters speak only when the battery does. " + Self.nobody)
         }
         return .warning(
             area, "heartbeat", "frames are heard, but no inverter (0x305 or 0x301)",
@@ -147,7 +155,8 @@ struct BusEvidence {
             return .fault(
                 area, "other battery",
                 controlSends
-                    ? "limits are sent \(count) times in 3 s, twice as often as PackBridge does" : "something sends limits, as a battery does (\(count) in 3 s)",
+                    ? "limits are sent \(count) times in 3 s, twice as often as PackBridge does"
+                    : "something sends limits, as a battery does (\(count) in 3 s)",
                 fix: "Two batteries that contradict each other: disconnect the other one, or end the other program.")
         }
         return .ok(area, "other battery", "nobody else tells the inverter limits")
@@ -155,7 +164,8 @@ struct BusEvidence {
 
     private var name: String { if case .socketCAN(let interface) = address { interface } else { "\(address)" } }
 
-    static let termination = "120 Ω between CAN-H and CAN-L at both ends (60 Ω when everything is off), twisted wires, GND connected."
+    static let termination =
+        "120 Ω between CAN-H and CAN-L at both ends (60 Ω when everything is off), twisted wires, GND connected."
     static let nobody =
         "Is the inverter on? Is the cable in its battery port, CAN-H and CAN-L on the right pins? " + termination
 }
@@ -170,9 +180,13 @@ extension InverterPortPayload {
         case .warning: checks.append(.warning(area, bus, state.words, fix: BusEvidence.termination))
         case .passive: checks.append(.fault(area, bus, state.words, fix: BusEvidence.nobody))
         case .busOff:
-            checks.append(.fault(area, bus, "bus-off", fix: "CAN-H and CAN-L swapped or shorted, or another bit rate. " + BusEvidence.termination))
+            checks.append(
+                .fault(
+                    area, bus, "bus-off", fix: "CAN-H and CAN-L swapped or shorted, or another bit rate. " + BusEvidence.termination
+                ))
         case .closed:
-            checks.append(.fault(area, bus, "the control process cannot open the port", fix: "Is the adapter plugged in, the interface up?"))
+            checks.append(
+                .fault(area, bus, "the control process cannot open the port", fix: "Is the adapter plugged in, the interface up?"))
         }
         if counters.busOffs > 0 && state != .busOff {
             checks.append(.warning(area, "bus-offs", "\(counters.busOffs) since the start", fix: BusEvidence.termination))
@@ -187,10 +201,14 @@ extension InverterPortPayload {
             return .ok(area, "heartbeat", "the inverter was heard \(duration(heartbeatAge)) ago")
         }
         if heartbeatAge >= 0 {
-            return .warning(area, "heartbeat", "not heard for \(duration(heartbeatAge))", fix: "Has the inverter been switched off? " + BusEvidence.nobody)
+            return .warning(
+                area, "heartbeat", "not heard for \(duration(heartbeatAge))",
+                fix: "Has the inverter been switched off? " + BusEvidence.nobody)
         }
         guard counters.received > 0 else {
-            return .warning(area, "heartbeat", "nothing has come from the inverter since the start", fix: "Some inverters send nothing. " + BusEvidence.nobody)
+            return .warning(
+                area, "heartbeat", "nothing has come from the inverter since the start",
+                fix: "Some inverters send nothing. " + BusEvidence.nobody)
         }
         let other = language == .can(.growatt) ? "Pylontech, 36 = L52" : "its own language, a Growatt to 36 = L51"
         return .warning(

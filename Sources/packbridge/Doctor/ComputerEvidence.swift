@@ -66,9 +66,13 @@ struct ComputerEvidence {
                 fix: "sudo mkdir -p \(disk.path), or name another folder in files.state. The installed service makes it by itself.")
         }
         if free < 10 {
-            return .fault(Self.area, name, "\(disk.path) is full (\(free) MB free)", fix: "Make room: the record and the history cannot be written.")
+            return .fault(
+                Self.area, name, "\(disk.path) is full (\(free) MB free)",
+                fix: "Make room: the record and the history cannot be written.")
         }
-        if free < 200 { return .warning(Self.area, name, "only \(free) MB free at \(disk.path)", fix: "Make room, or lower history.at_most.") }
+        if free < 200 {
+            return .warning(Self.area, name, "only \(free) MB free at \(disk.path)", fix: "Make room, or lower history.at_most.")
+        }
         let size = free < 10_000 ? "\(free) MB" : "\(free / 1000) GB"
         return .ok(Self.area, name, "\(size) free at \(disk.path)" + (disk.isWritable ? "" : " (not writable for this user)"))
     }

@@ -31,7 +31,11 @@ enum ControlEvidence {
         case .notRunning(let why):
             [.notChecked(Self.area, "running", because: "it does not run (\(why)), so the ports are looked at directly")]
         case .forbidden(let why):
-            [.fault(Self.area, "running", why, fix: "Run packbridge doctor with sudo, or as a member of the group of the control process.")]
+            [
+                .fault(
+                    Self.area, "running", why,
+                    fix: "Run packbridge doctor with sudo, or as a member of the group of the control process.")
+            ]
         case .silent:
             [
                 .fault(
@@ -46,7 +50,9 @@ enum ControlEvidence {
         var checks = [Check.ok(area, "running", "for \(duration(bank.at.since(bank.started)))")]
         guard bank.mayTransmit else {
             return checks + [
-                .warning(area, "sending", "the inverter is told nothing yet", fix: "It waits for three agreeing answers of a BMS; see below.")
+                .warning(
+                    area, "sending", "the inverter is told nothing yet",
+                    fix: "It waits for three agreeing answers of a BMS; see below.")
             ]
         }
         let report = bank.report
@@ -69,17 +75,25 @@ extension BMSPortPayload {
     /// - Parameter packs: those on this line.
     func checks(_ area: String, packs: [PackPayload]) -> [Check] {
         guard isOpen else {
-            return [.fault(area, "opens", "the control process cannot open it", fix: "Is the adapter plugged in? Is another program using it?")]
+            return [
+                .fault(
+                    area, "opens", "the control process cannot open it",
+                    fix: "Is the adapter plugged in? Is another program using it?")
+            ]
         }
         var checks: [Check] = []
         if counters.snapshots == 0 {
             checks.append(
                 .fault(
                     area, "answers", "no answer since the start, \(counters.timeouts) missing",
-                    fix: "Is the BMS on? RX and TX (or A and B) the right way round? End PackBridge and run packbridge doctor again: it then tries every protocol."
+                    fix:
+                        "Is the BMS on? RX and TX (or A and B) the right way round? End PackBridge and run packbridge doctor again: it then tries every protocol."
                 ))
         } else {
-            checks.append(.ok(area, "answers", "\(counters.snapshots) as \(stableName(bmsProtocol).replacing("_", with: "-")), \(counters.timeouts) missing"))
+            checks.append(
+                .ok(
+                    area, "answers",
+                    "\(counters.snapshots) as \(stableName(bmsProtocol).replacing("_", with: "-")), \(counters.timeouts) missing"))
         }
         let all = UInt64(counters.snapshots) + UInt64(rejected)
         if rejected == 0 {
@@ -89,12 +103,16 @@ extension BMSPortPayload {
             let evidence = "\(rejected) of \(all) telegrams were damaged"
             checks.append(
                 isBad
-                    ? .warning(area, "checksums", evidence, fix: "Shorter or twisted wires, GND connected, away from the inverter's cables; an isolated adapter.")
+                    ? .warning(
+                        area, "checksums", evidence,
+                        fix: "Shorter or twisted wires, GND connected, away from the inverter's cables; an isolated adapter.")
                     : .ok(area, "checksums", evidence))
         }
         if counters.reopens > 0 {
             checks.append(
-                .warning(area, "silences", "opened again \(counters.reopens) times after 30 s without a byte", fix: "A loose plug, or an adapter that hangs."))
+                .warning(
+                    area, "silences", "opened again \(counters.reopens) times after 30 s without a byte",
+                    fix: "A loose plug, or an adapter that hangs."))
         }
         for pack in packs { checks.append(pack.check(area)) }
         return checks
@@ -107,9 +125,14 @@ extension PackPayload {
         if status.age < 0 { return .fault(area, name, "never heard", fix: "Is it on, and is its address right?") }
         let evidence = "\(status.state.words), \(volts(status.voltage, decimals: 2)), last heard \(duration(status.age)) ago"
         let alarms = status.alarms.words
-        if !alarms.isEmpty { return .fault(area, name, "\(evidence); \(alarms.joined(separator: ", "))", fix: "The JK app shows the same; mend the cause.") }
+        if !alarms.isEmpty {
+            return .fault(
+                area, name, "\(evidence); \(alarms.joined(separator: ", "))", fix: "The JK app shows the same; mend the cause.")
+        }
         switch status.stage {
-        case .fresh: return status.state == .active ? .ok(area, name, evidence) : .warning(area, name, evidence, fix: "packbridge status says why.")
+        case .fresh:
+            return status.state == .active
+                ? .ok(area, name, evidence) : .warning(area, name, evidence, fix: "packbridge status says why.")
         case .keep, .derate: return .warning(area, name, evidence, fix: "The line is disturbed or the BMS is busy.")
         case .lost: return .fault(area, name, evidence, fix: "Is the BMS on? Is its cable plugged in?")
         }

@@ -18,7 +18,9 @@ struct DoctorBundle {
     func write(to path: String) throws {
         let tar = archive(at: Int64(Date.now.timeIntervalSince1970))
         let bytes = path.hasSuffix(".gz") ? gzipped(tar) : tar
-        do { try Data(bytes).write(to: URL(filePath: path), options: .atomic) } catch { throw Failure("\(path): cannot be written: \(error)") }
+        do { try Data(bytes).write(to: URL(filePath: path), options: .atomic) } catch {
+            throw Failure("\(path): cannot be written: \(error)")
+        }
     }
 
     func archive(at time: Int64) -> [UInt8] {
@@ -123,12 +125,17 @@ enum RedactedConfiguration {
     ]
 
     private static let kept: Set<String> = {
-        func names<Target>(_ section: String, _ settings: [Setting<Target>]) -> [String] { settings.map { "\(section).\($0.name)" } }
-        var all = names("battery", BatteryKind.settings) + names("bms", BMSEntry.settings) + names("bms.pack", PackConfiguration.settings)
+        func names<Target>(_ section: String, _ settings: [Setting<Target>]) -> [String] {
+            settings.map { "\(section).\($0.name)" }
+        }
+        var all =
+            names("battery", BatteryKind.settings) + names("bms", BMSEntry.settings) + names("bms.pack", PackConfiguration.settings)
         all += names("inverter", InverterEntry.settings) + names("files", FileEntry.settings)
         for section in ControlSection.allCases { all += names(section.rawValue, section.settings) }
         all += names("site", SiteEntry.settings) + names("web", WebEntry.settings) + names("web.tokens", TokenEntry.settings)
-        all += names("history", HistoryEntry.settings) + names("mqtt", MQTTEntry.settings) + names("notifications", WebhookEntry.settings)
+        all +=
+            names("history", HistoryEntry.settings) + names("mqtt", MQTTEntry.settings)
+            + names("notifications", WebhookEntry.settings)
         return Set(all).subtracting(removed)
     }()
 }

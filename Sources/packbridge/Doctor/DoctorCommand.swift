@@ -120,11 +120,15 @@ final class Doctor {
             file = read
             checks.append(.ok(area, "file", "\(path) is good"))
         } catch {
-            checks += error.problems.map { .fault(area, "file", $0.text(file: path), fix: "packbridge check \(path) says the same.") }
+            checks += error.problems.map {
+                .fault(area, "file", $0.text(file: path), fix: "packbridge check \(path) says the same.")
+            }
         }
         let isSecret = ["password_hash", "hash:"].contains { (text ?? "").contains($0) }
         checks.append(FileEvidence(at: path, isSecret: isSecret).check(area, "permissions"))
-        for secret in file?.serve.secretFiles ?? [] { checks.append(FileEvidence(at: secret, isSecret: true).check(area, "secret")) }
+        for secret in file?.serve.secretFiles ?? [] {
+            checks.append(FileEvidence(at: secret, isSecret: true).check(area, "secret"))
+        }
         return checks
     }
 
@@ -191,12 +195,18 @@ final class Doctor {
             var evidence = BusEvidence(address: address, expectedBitrate: 250_000)
             report("Listening on \(address) …")
             do throws(PortFailure) {
-                let heard = try LineReading.listen(to: addresses, on: address, for: 3000) { heard in addresses.allSatisfy { heard.readings[$0] != nil } }
+                let heard = try LineReading.listen(to: addresses, on: address, for: 3000) { heard in
+                    addresses.allSatisfy { heard.readings[$0] != nil }
+                }
                 for (slot, unit) in zip(slots, addresses) { readings[slot] = heard.readings[unit] }
                 let missing = addresses.filter { heard.readings[$0] == nil }
                 return missing.isEmpty
                     ? [.ok(area, "answers", "unit \(addresses.map(String.init).joined(separator: ", ")) is heard")]
-                    : [.fault(area, "answers", "unit \(missing.map(String.init).joined(separator: ", ")) is not heard", fix: "250 kbit/s? " + BusEvidence.termination)]
+                    : [
+                        .fault(
+                            area, "answers", "unit \(missing.map(String.init).joined(separator: ", ")) is not heard",
+                            fix: "250 kbit/s? " + BusEvidence.termination)
+                    ]
             } catch { evidence.failure = error }
             return evidence.checks(area)
         case .serial(let serial):
@@ -204,11 +214,13 @@ final class Doctor {
             let units = addresses.isEmpty ? [0] : addresses
             var evidence = LineEvidence(configured: port.bmsProtocol, baud: serial.baud, addresses: units)
             report("Asking the BMS on \(serial.path) …")
-            let patience = Milliseconds(port.listenOnly || addresses.contains(0) && port.bmsProtocol == .jk55AA ? 10_000 : 4000 + 1500 * units.count)
+            let patience = Milliseconds(
+                port.listenOnly || addresses.contains(0) && port.bmsProtocol == .jk55AA ? 10_000 : 4000 + 1500 * units.count)
             do throws(PortFailure) {
                 // A few answers each, so that damage now and then shows.
                 evidence.heard = try LineReading.read(
-                    port.bmsProtocol, on: serial.path, baud: serial.baud, addresses: units, listenOnly: port.listenOnly, for: patience
+                    port.bmsProtocol, on: serial.path, baud: serial.baud, addresses: units, listenOnly: port.listenOnly,
+                    for: patience
                 ) { heard in heard.answers >= 4 * units.count && units.allSatisfy { heard.readings[$0]?.settings != nil } }
                 if evidence.heard.readings.isEmpty {
                     report("Nobody answers; trying every protocol …")
@@ -237,7 +249,8 @@ final class Doctor {
         switch configuration.inverterBuses[index] {
         case .rs485:
             if !control.holdsPorts {
-                checks.append(.notChecked(area, "heartbeat", because: "on RS485 the inverter asks; that is seen once PackBridge runs"))
+                checks.append(
+                    .notChecked(area, "heartbeat", because: "on RS485 the inverter asks; that is seen once PackBridge runs"))
             }
         case .can(let address): checks += busChecks(address, port, area, hasPayload: payload != nil)
         }
@@ -257,7 +270,9 @@ final class Doctor {
         report("Listening on \(address) for 3 s …")
         do throws(PortFailure) { evidence.search = try BusSearch.search(address) } catch { evidence.failure = error }
         // What the control process says about the state is the same bus seen longer.
-        return evidence.checks(area).filter { !hasPayload || !["heartbeat", "bus state"].contains($0.name) || $0.verdict == .fault }
+        return evidence.checks(area).filter {
+            !hasPayload || !["heartbeat", "bus state"].contains($0.name) || $0.verdict == .fault
+        }
     }
 
     private func linkState(of interface: String) -> CANLink? {
@@ -278,14 +293,21 @@ final class Doctor {
     /// Without a configuration: what there is to configure.
     private func portChecks() -> [Check] {
         let area = "Ports"
-        var checks = survey.serial.flatMap { DeviceEvidence(at: $0.path, survey).checks(area, controlRuns: false).prefix { $0.verdict != .notChecked } }
+        var checks = survey.serial.flatMap {
+            DeviceEvidence(at: $0.path, survey).checks(area, controlRuns: false).prefix { $0.verdict != .notChecked }
+        }
         checks += survey.can.map {
             $0.isUp
                 ? .ok(area, "CAN", "\($0.name) is up")
-                : .warning(area, "CAN", "\($0.name) is down", fix: "sudo ip link set \($0.name) up type can bitrate 500000 restart-ms 100")
+                : .warning(
+                    area, "CAN", "\($0.name) is down", fix: "sudo ip link set \($0.name) up type can bitrate 500000 restart-ms 100")
         }
         if checks.isEmpty {
-            checks = [.warning(area, "adapters", "no serial adapter and no CAN interface is there", fix: "Plug them in; `dmesg` says whether the kernel knows them.")]
+            checks = [
+                .warning(
+                    area, "adapters", "no serial adapter and no CAN interface is there",
+                    fix: "Plug them in; `dmesg` says whether the kernel knows them.")
+            ]
         }
         return checks
     }

@@ -24,7 +24,8 @@ struct DeviceEvidence: Equatable {
             return [
                 .fault(
                     area, "device", "\(path) is not there",
-                    fix: "Is the adapter plugged in? `ls -l /dev/serial/by-id` lists those that are; `packbridge setup` finds them.")
+                    fix: "Is the adapter plugged in? `ls -l /dev/serial/by-id` lists those that are; `packbridge setup` finds them."
+                )
             ]
         }
         var checks: [Check] = []
@@ -97,7 +98,8 @@ struct LineEvidence {
             let parts = "\(failure)".split(separator: ". ", maxSplits: 1)
             return [.fault(area, "opens", String(parts[0]), fix: parts.count > 1 ? String(parts[1]) : "Plug the adapter in again.")]
         }
-        return [.ok(area, "opens", "8N1 at \(baud) baud"), answers(area)] + [checksums(area), echo(area), found.flatMap { mismatch(area, $0) }]
+        return [.ok(area, "opens", "8N1 at \(baud) baud"), answers(area)]
+            + [checksums(area), echo(area), found.flatMap { mismatch(area, $0) }]
             .compactMap(\.self)
     }
 
@@ -109,7 +111,9 @@ struct LineEvidence {
             let isMirror = heard.rejections[.echo, default: 0] > 0
             return .fault(
                 area, "answers",
-                isMirror ? "what is sent comes back, and nobody answers as \(name)" : heard.bytes == 0 ? "nothing is heard" : "noise, but no answer as \(name)",
+                isMirror
+                    ? "what is sent comes back, and nobody answers as \(name)"
+                    : heard.bytes == 0 ? "nothing is heard" : "noise, but no answer as \(name)",
                 fix: isMirror
                     ? "Are RX and TX connected to each other instead of to the BMS? Is the BMS on?"
                     : heard.bytes == 0
@@ -129,8 +133,10 @@ struct LineEvidence {
         let all = heard.answers + heard.damaged
         if heard.damaged == 0 { return .ok(area, "checksums", "none of \(all) telegrams was damaged") }
         let evidence = "\(heard.damaged) of \(all) telegrams were damaged"
-        let fix = "Shorter or twisted wires, GND connected, away from the inverter's cables; an isolated adapter; 120 Ω at both ends of RS485."
-        return heard.damaged * 5 > all ? .fault(area, "checksums", evidence, fix: fix) : .warning(area, "checksums", evidence, fix: fix)
+        let fix =
+            "Shorter or twisted wires, GND connected, away from the inverter's cables; an isolated adapter; 120 Ω at both ends of RS485."
+        return heard.damaged * 5 > all
+            ? .fault(area, "checksums", evidence, fix: fix) : .warning(area, "checksums", evidence, fix: fix)
     }
 
     private func echo(_ area: String) -> Check? {
@@ -145,7 +151,8 @@ struct LineEvidence {
                 fix: "So it is the wiring, the adapter or the BMS itself, not the configuration.")
         }
         return .fault(
-            area, "protocol", "the configuration says \(name) at \(baud) baud, but what answers is \(found.map(\.title).joined(separator: "; "))",
+            area, "protocol",
+            "the configuration says \(name) at \(baud) baud, but what answers is \(found.map(\.title).joined(separator: "; "))",
             fix: "Write: bms: \(first.entry(port: "…"))")
     }
 }
@@ -173,11 +180,14 @@ struct SettingsEvidence {
         for (index, pack) in packs.enumerated() where pack.cellCount != Int(control.cellsInSeries) {
             checks.append(
                 .fault(
-                    area, "cells", "BMS \(index + 1) measures \(pack.cellCount) cells, the configuration says \(control.cellsInSeries)",
+                    area, "cells",
+                    "BMS \(index + 1) measures \(pack.cellCount) cells, the configuration says \(control.cellsInSeries)",
                     fix: "Write battery.cells: \(pack.cellCount), or check the balance wires."))
         }
         let found = Contradictions(chemistry: control.chemistry, packs: packs)
-        checks += found.refusals.map { .fault(area, "of the BMS", $0, fix: "Until then its packs stay at 0 A or below what you expect.") }
+        checks += found.refusals.map {
+            .fault(area, "of the BMS", $0, fix: "Until then its packs stay at 0 A or below what you expect.")
+        }
         checks += found.warnings.map { .warning(area, "of the BMS", $0, fix: "") }
         for pack in packs where pack.chargeProtection == nil || pack.dischargeProtection == nil {
             checks.append(
@@ -188,7 +198,9 @@ struct SettingsEvidence {
         if checks.contains(where: { $0.verdict == .fault }) { return checks }
         checks += limits(area, LimitProposal(chemistry: control.chemistry, packs: packs))
         if packs.count < readings.count {
-            checks.append(.notChecked(area, "of all packs", because: "\(readings.count - packs.count) of \(readings.count) packs were not read"))
+            checks.append(
+                .notChecked(
+                    area, "of all packs", because: "\(readings.count - packs.count) of \(readings.count) packs were not read"))
         }
         return checks
     }
@@ -207,13 +219,18 @@ struct SettingsEvidence {
                         fix: "Set it. At most \(whole(best.value)) makes sense: \(best.reason)."))
             } else if let refusal {
                 checks.append(
-                    .warning(area, key, refusal, fix: "The smaller value counts. Write limits.\(key): \(whole(best.value)) to see what you get."))
+                    .warning(
+                        area, key, refusal,
+                        fix: "The smaller value counts. Write limits.\(key): \(whole(best.value)) to see what you get."))
             } else {
                 checks.append(.ok(area, key, "\(whole(value)) of at most \(whole(best.value))"))
             }
         }
         if let refusal = most.refusal(ofBulk: control.bulk) {
-            checks.append(.warning(area, "bulk voltage", refusal, fix: "The lower voltage counts. Change charge.bulk, or the protection in the JK app."))
+            checks.append(
+                .warning(
+                    area, "bulk voltage", refusal,
+                    fix: "The lower voltage counts. Change charge.bulk, or the protection in the JK app."))
         } else {
             checks.append(.ok(area, "bulk voltage", "\(volts(control.bulk)) per cell keeps its distance to the BMS's own limit"))
         }

@@ -24,7 +24,8 @@ struct Contradictions: Equatable {
         let voltages = packs.compactMap { $0.reading.packVoltage }
         if let low = voltages.min(), let high = voltages.max(), high - low > 1000 {
             warnings.append(
-                "the packs are \(volts(high - low, decimals: 1)) apart: bring them to the same voltage before you connect them in parallel")
+                "the packs are \(volts(high - low, decimals: 1)) apart: bring them to the same voltage before you connect them in parallel"
+            )
         }
     }
 
@@ -63,7 +64,8 @@ struct Contradictions: Equatable {
                 )
             }
             if let over = settings.cellOverVoltage, over <= under {
-                refusals.append("\(name) has an over-voltage protection (\(volts(over))) below its under-voltage protection (\(volts(under)))")
+                refusals.append(
+                    "\(name) has an over-voltage protection (\(volts(over))) below its under-voltage protection (\(volts(under)))")
             }
         }
     }
@@ -75,11 +77,14 @@ struct Contradictions: Equatable {
                 refusals.append("\(name) has a \(what) over-current protection of \(amperes(limit)): set it in the JK app")
             } else if let capacity = pack.fullCapacity, Int64(limit) > Int64(capacity) * 2 {
                 warnings.append(
-                    "\(name) lets \(whole(limit)) \(what) through, more than 2 C of \(ampHours(capacity)): do cells, fuse and wires take that?")
+                    "\(name) lets \(whole(limit)) \(what) through, more than 2 C of \(ampHours(capacity)): do cells, fuse and wires take that?"
+                )
             }
         }
         if pack.reading.chargeSwitch == false { warnings.append("\(name) has its charge switch off: nothing will be charged") }
-        if pack.reading.dischargeSwitch == false { warnings.append("\(name) has its discharge switch off: the battery gives nothing") }
+        if pack.reading.dischargeSwitch == false {
+            warnings.append("\(name) has its discharge switch off: the battery gives nothing")
+        }
         if let alarms = pack.reading.alarms, !alarms.isEmpty {
             warnings.append("\(name) has an alarm: \(alarms.words.joined(separator: ", "))")
         }
@@ -112,7 +117,9 @@ extension Chemistry {
 
     /// The chemistry for which a cell over-voltage protection makes sense; the ranges do not overlap.
     init?(overVoltageProtection: Millivolts) {
-        guard let match = Chemistry.allCases.first(where: { $0.believableOverVoltage.contains(overVoltageProtection) }) else { return nil }
+        guard let match = Chemistry.allCases.first(where: { $0.believableOverVoltage.contains(overVoltageProtection) }) else {
+            return nil
+        }
         self = match
     }
 }

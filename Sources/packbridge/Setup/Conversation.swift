@@ -158,7 +158,8 @@ final class Console: Respondent {
     }
 
     func refuse(_ question: Question, _ answer: String, because reason: String) throws {
-        write(wrapped(reason.capitalised + ".", width: width, first: "  ! ", rest: "    ") + "\n")
+        let end = reason.last.map { ".?!".contains($0) } == true ? "" : "."
+        write(wrapped(reason.capitalised + end, width: width, first: "  ! ", rest: "    ") + "\n")
     }
 
     func say(_ text: String) {
@@ -199,7 +200,8 @@ func wrapped(
 private func unitsJoined(_ words: [String]) -> [String] {
     var joined: [String] = []
     for word in words {
-        let isUnit = ["A", "V", "C", "Ah", "%", "Ω", "s", "MB"].contains(word.trimmingCharacters(in: .punctuationCharacters)) || word == "%"
+        let isUnit =
+            ["A", "V", "C", "Ah", "%", "Ω", "s", "MB"].contains(word.trimmingCharacters(in: .punctuationCharacters)) || word == "%"
         if isUnit, joined.last?.last?.isNumber == true {
             joined[joined.count - 1] += " " + word
         } else {

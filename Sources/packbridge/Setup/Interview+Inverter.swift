@@ -15,7 +15,8 @@ extension Interview {
     // MARK: Which
 
     private func speech(_ key: String) throws -> PlannedInverter.Speech {
-        let brands = Set(InverterProfile.all.map(\.brand)).sorted { $0.lowercased() < $1.lowercased() }.joined(separator: ", ")
+        let brands = Set(InverterProfile.all.flatMap { $0.brand.split(separator: ", ").map(String.init) })
+            .sorted { $0.lowercased() < $1.lowercased() }.joined(separator: ", ")
         let text = try conversation.ask(
             Question(
                 key: "\(key).profile", text: "Which inverter is it? (a part of its name)",
@@ -33,7 +34,8 @@ extension Interview {
         let chosen = try conversation.ask(
             Question(
                 key: "\(key).model", text: "Which of these?", choices: matches.map { ($0.name, $0.words) },
-                explanation: "The name is what stands in the configuration. Its evidence says how sure we are that it works.", isClosed: true))
+                explanation: "The name is what stands in the configuration. Its evidence says how sure we are that it works.",
+                isClosed: true))
         return matches.first { $0.name == chosen }?.speech ?? matches[0].speech
     }
 
@@ -57,13 +59,16 @@ extension Interview {
             }
         }
         let profiles = found.map {
-            Match(name: $0.name, words: "\($0.name): \($0.brand) \($0.models) (\($0.confidence.rawValue))", speech: .profile($0.name))
+            Match(
+                name: $0.name, words: "\($0.name): \($0.brand) \($0.models) (\($0.confidence.rawValue))", speech: .profile($0.name))
         }
-        if !profiles.isEmpty { return profiles }
+        if profiles.count == 1 { return profiles }
         let languages = InverterEntry.settings.first { $0.name == "dialect" }?.allowed(InverterEntry()).split(separator: ", ") ?? []
-        return languages.filter { $0 == text.lowercased() }.map {
-            Match(name: String($0), words: String($0), speech: .dialect(String($0)))
-        }
+        // For an inverter that is not listed: only the whole name of a language, because most are brands, too.
+        return profiles
+            + languages.filter { $0 == text.lowercased() }.map {
+                Match(name: String($0), words: "\($0): another inverter that speaks this language", speech: .dialect(String($0)))
+            }
     }
 
     private func tellMenu(of speech: PlannedInverter.Speech) {
@@ -87,7 +92,8 @@ extension Interview {
             Question(
                 key: "\(key).port",
                 text: choices.isEmpty
-                    ? "No \(isRS485 ? "serial" : "CAN") adapter was found. What is its port (\(example))?" : "Which port is it on? (a number, or a port)",
+                    ? "No \(isRS485 ? "serial" : "CAN") adapter was found. What is its port (\(example))?"
+                    : "Which port is it on? (a number, or a port)",
                 choices: choices, standard: choices.first?.value,
                 explanation: isRS485
                     ? "The RS485 adapter that is wired to the inverter's battery port, written \(example)."
@@ -102,7 +108,9 @@ extension Interview {
 
     private func canChoices(_ used: [String]) -> [(value: String, words: String)] {
         let taken = Set(used.map(Self.device))
-        return world.ports.can.filter { !taken.contains(Self.device($0.port)) }.map { ($0.port, $0.isUp ? $0.port : "\($0.port), which is down now") }
+        return world.ports.can.filter { !taken.contains(Self.device($0.port)) }.map {
+            ($0.port, $0.isUp ? $0.port : "\($0.port), which is down now")
+        }
             // Those that call themselves a CAN adapter first.
             + world.ports.serial.filter { !taken.contains($0.path) }.sorted { $0.isCANAdapter && !$1.isCANAdapter }
             .map { ("slcan:\($0.path)", $0.isCANAdapter ? "slcan:\($0.path)" : "slcan:\($0.path), if it is an SLCAN adapter") }
@@ -198,10 +206,12 @@ struct DialectMismatch: Equatable {
     init?(_ search: BusSearch, sending language: InverterLanguage?) {
         guard case .can(let dialect) = language else { return nil }
         if dialect == .growatt, search.heartbeats305 > 0, search.heartbeats301 == 0 {
-            evidence = "this inverter sends 0x305, so it is set to Pylontech (a Growatt: 36 = L52), but PackBridge is to speak \(dialect.text) (L51)"
+            evidence =
+                "this inverter sends 0x305, so it is set to Pylontech (a Growatt: 36 = L52), but PackBridge is to speak \(dialect.text) (L51)"
             fix = "Set the inverter to 36 = L51, or choose the profile for L52."
         } else if dialect != .growatt, search.heartbeats301 > 0, search.heartbeats305 == 0 {
-            evidence = "this inverter sends 0x301, so it is set to Growatt's own language (36 = L51), but PackBridge is to speak \(dialect.text) (L52)"
+            evidence =
+                "this inverter sends 0x301, so it is set to Growatt's own language (36 = L51), but PackBridge is to speak \(dialect.text) (L52)"
             fix = "Set the inverter to 36 = L52, or choose the profile for L51."
         } else {
             return nil

@@ -70,7 +70,8 @@ final class Interview {
             Question(
                 key: "\(key).protocol", text: "Which of the protocols that answer?",
                 choices: findings.map { ($0.protocolName, $0.title) }, standard: names.first,
-                explanation: "Where both answer, jk-55aaeb90 is the better one: units were seen to stop answering jk-modbus after a while.",
+                explanation:
+                    "Where both answer, jk-55aaeb90 is the better one: units were seen to stop answering jk-modbus after a while.",
                 isClosed: true, mayBeLeftOut: names.count == 1))
         guard let finding = findings.first(where: { $0.protocolName == chosen }) else { throw Unfit("nothing answers") }
         line.finding = finding
@@ -95,7 +96,9 @@ final class Interview {
             + world.ports.can.filter { $0.isUp && !used.contains($0.port) }
             .map { (value: $0.port, words: "\($0.port), for a BMS that speaks on its CAN port") }
         return Question(
-            key: "\(key).port", text: choices.isEmpty ? "No serial adapter was found. What is its path?" : "Which port is the BMS on? (a number, or a path)",
+            key: "\(key).port",
+            text: choices.isEmpty
+                ? "No serial adapter was found. What is its path?" : "Which port is the BMS on? (a number, or a path)",
             choices: choices, standard: choices.first?.value,
             explanation:
                 "The serial adapter to which the BMS is wired: to its \"GPS\" connector (3.3 V; only GND, RX and TX, never VCC, which carries the battery's voltage) or to its RS485 port. Every protocol and both baud rates are tried, which takes up to 15 seconds and changes nothing in the BMS."
@@ -112,7 +115,8 @@ final class Interview {
         do { findings = try world.detect(port) } catch { throw Unfit(reasonNotToOpen(port, error)) }
         if findings.isEmpty {
             throw Unfit(
-                "no JK BMS answers on \(port). Is it switched on? Are RX and TX (or A and B) the right way round? Is GND connected?")
+                "no JK BMS answers on \(port). Is it switched on? Are RX and TX (or A and B) the right way round? Is GND connected?"
+            )
         }
         // The better of two languages of the same units comes first.
         found[port] = findings
@@ -183,7 +187,8 @@ final class Interview {
             Question(
                 key: key, text: "At which \(direction) current does this BMS switch off, in A?",
                 explanation:
-                    "The BMS does not tell its \(direction) over-current protection on this line. It stands in the JK app. Without it nothing may be \(direction)d.")
+                    "The BMS does not tell its \(direction) over-current protection on this line. It stands in the JK app. Without it nothing may be \(direction)d."
+            )
         ) { Int32(try quantity($0, .current, "A", 1000...1_000_000)) }
     }
 
@@ -207,7 +212,8 @@ final class Interview {
                     ("lto", "lithium titanate, 2.4 V per cell"),
                 ],
                 standard: guess?.name,
-                explanation: "The chemistry decides the voltages and how much current goes at which temperature.\(because)", isClosed: true)
+                explanation: "The chemistry decides the voltages and how much current goes at which temperature.\(because)",
+                isClosed: true)
         ) { answer in
             guard let chemistry = Chemistry.allCases.first(where: { $0.name == answer }) else { throw Unfit("is not known") }
             let found = Contradictions(chemistry: chemistry, packs: packs)
@@ -268,7 +274,9 @@ final class Interview {
             let value = Int32(try quantity(answer, unit, symbol, 0...16_000_000))
             if value == proposal.value { return proposal }
             if let refusal = refuse(value) { throw Unfit(refusal) }
-            return ProposedLimit(value: value, reason: "your choice; proposed was \(unit.text(for: Int64(proposal.value), in: symbol)): \(proposal.reason)")
+            return ProposedLimit(
+                value: value,
+                reason: "your choice; proposed was \(unit.text(for: Int64(proposal.value), in: symbol)): \(proposal.reason)")
         }
     }
 
@@ -312,9 +320,12 @@ final class Interview {
 
     func quantity(_ text: String, _ quantity: Quantity, _ unit: String, _ range: ClosedRange<Int64>) throws -> Int64 {
         let value: Int64
-        do throws(Quantity.Refusal) { value = try quantity.read(text, plainUnit: unit) } catch { throw Unfit("\"\(text)\" \(error.reason)") }
+        do throws(Quantity.Refusal) { value = try quantity.read(text, plainUnit: unit) } catch {
+            throw Unfit("\"\(text)\" \(error.reason)")
+        }
         guard range.contains(value) else {
-            throw Unfit("allowed is \(quantity.text(for: range.lowerBound, in: unit)) to \(quantity.text(for: range.upperBound, in: unit))")
+            throw Unfit(
+                "allowed is \(quantity.text(for: range.lowerBound, in: unit)) to \(quantity.text(for: range.upperBound, in: unit))")
         }
         return value
     }

@@ -67,7 +67,8 @@ struct LimitProposal {
                 value: ceiling, reason: "0.05 V below the \(volts(protection)) at which the BMS stops a cell")
             : ProposedLimit(
                 value: control.bulk,
-                reason: "\(preset); \(volts(protection - control.bulk, decimals: 2)) below the \(volts(protection)) at which the BMS stops a cell"
+                reason:
+                    "\(preset); \(volts(protection - control.bulk, decimals: 2)) below the \(volts(protection)) at which the BMS stops a cell"
             )
     }
 
@@ -85,7 +86,8 @@ struct LimitProposal {
             ? ProposedLimit(value: least, reason: "0.10 V above the \(volts(protection)) at which the BMS stops a cell")
             : ProposedLimit(
                 value: control.dischargeZeroFloor,
-                reason: "\(volts(control.dischargeZeroFloor - protection, decimals: 2)) above the \(volts(protection)) at which the BMS stops a cell"
+                reason:
+                    "\(volts(control.dischargeZeroFloor - protection, decimals: 2)) above the \(volts(protection)) at which the BMS stops a cell"
             )
     }
 

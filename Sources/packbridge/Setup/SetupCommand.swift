@@ -109,7 +109,9 @@ struct SetupCommand: ParsableCommand {
     }
 
     private func say(_ text: String) {
-        print(text.split(separator: "\n", omittingEmptySubsequences: false).map { wrapped($0, width: 80, rest: "  ") }.joined(separator: "\n"))
+        print(
+            text.split(separator: "\n", omittingEmptySubsequences: false).map { wrapped($0, width: 80, rest: "  ") }.joined(
+                separator: "\n"))
     }
 
     private func world(hasService: Bool) -> SetupWorld {
@@ -137,7 +139,8 @@ struct SetupCommand: ParsableCommand {
         // A bus with a master is only listened to, and its cycle takes 4.4 s; settings may not be among what it asks for.
         let patience = Milliseconds(finding.isBusy ? 10_000 : 4000 + 1500 * units.count)
         return try LineReading.read(
-            name, on: port, baud: finding.baud ?? 115_200, addresses: units, listenOnly: finding.isBusy, for: patience, until: isComplete
+            name, on: port, baud: finding.baud ?? 115_200, addresses: units, listenOnly: finding.isBusy, for: patience,
+            until: isComplete
         ).readings
     }
 
@@ -155,7 +158,8 @@ struct SetupCommand: ParsableCommand {
     private func checked(_ yaml: String) throws -> [String] {
         do throws(ConfigurationRefused) { return try ConfigurationReader.read(yaml).hints } catch {
             throw Failure(
-                "the answers contradict each other:\n" + error.problems.map { $0.text(file: "the new file") }.joined(separator: "\n"))
+                "the answers contradict each other:\n"
+                    + error.problems.map { $0.text(file: "the new file") }.joined(separator: "\n"))
         }
     }
 
@@ -201,7 +205,9 @@ struct ConfigurationWriter {
         if files.fileExists(atPath: path) {
             let number = (1...).first { !files.fileExists(atPath: "\(path).\($0)") } ?? 1
             backup = "\(path).\(number)"
-            do { try files.copyItem(atPath: path, toPath: backup!) } catch { throw Failure("\(path).\(number): cannot be written: \(error)") }
+            do { try files.copyItem(atPath: path, toPath: backup!) } catch {
+                throw Failure("\(path).\(number): cannot be written: \(error)")
+            }
         }
         // It may get secrets later, so those who could not read the old one cannot read the new one.
         let mode = (try? files.attributesOfItem(atPath: path)[.posixPermissions] as? NSNumber)?.intValue ?? 0o640

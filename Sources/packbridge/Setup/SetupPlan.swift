@@ -91,7 +91,9 @@ struct SetupPlan {
         text += "  - protocol: \(line.finding.protocolName)\n    port: \(quoted(line.port))\n"
         if let baud = line.finding.baud, baud != 115_200 { text += "    baud: \(baud)\n" }
         if !addresses.isEmpty { text += "    address: \(addresses.map(String.init).joined(separator: " "))\n" }
-        if line.finding.isBusy && !addresses.contains(0) { text += row("  listen_only: true", "another host asks the units") + "\n" }
+        if line.finding.isBusy && !addresses.contains(0) {
+            text += row("  listen_only: true", "another host asks the units") + "\n"
+        }
         if let pack = packs.first, !own(pack).isEmpty {
             text += "    pack:\n" + own(pack).map { "      \($0)\n" }.joined()
         }
@@ -158,6 +160,8 @@ extension SurveyedPack {
         }
         if let charge = settings.chargeOverCurrent { allowed.append("\(whole(charge)) of charge") }
         if let discharge = settings.dischargeOverCurrent { allowed.append("\(whole(discharge)) of discharge") }
-        return text + (allowed.isEmpty ? "; the BMS does not tell its settings here" : "; the BMS allows " + allowed.joined(separator: ", "))
+        return text
+            + (allowed.isEmpty
+                ? "; the BMS does not tell its settings here" : "; the BMS allows " + allowed.joined(separator: ", "))
     }
 }

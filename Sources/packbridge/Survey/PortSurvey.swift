@@ -147,7 +147,9 @@ func holders(of device: String) -> [PortHolder] {
         let open = files.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(name)/fd/\($0)") }
         // Whoever plays a pseudo-terminal holds both of its ends.
         let isOtherEnd = wanted.hasPrefix("/dev/pts/") && open.contains { $0.hasSuffix("/ptmx") }
-        if open.contains(wanted) && !isOtherEnd { found.append(PortHolder(pid: pid, name: firstLine(of: "/proc/\(name)/comm") ?? "?")) }
+        if open.contains(wanted) && !isOtherEnd {
+            found.append(PortHolder(pid: pid, name: firstLine(of: "/proc/\(name)/comm") ?? "?"))
+        }
     }
     return found
 }
