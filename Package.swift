@@ -120,7 +120,7 @@ if Context.environment["PACKBRIDGE_SERVICES"] == "1" && !embedded {
         .target(
             name: "Services",
             dependencies: [
-                "BridgeEngine", "LinkClient", "LinuxIO", "CMosquitto", "CServices", "CZlib", "WebFiles",
+                "BridgeEngine", "LinkClient", "LinuxIO", "SupportArchive", "CMosquitto", "CServices", "CZlib", "WebFiles",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),

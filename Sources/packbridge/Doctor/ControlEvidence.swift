@@ -74,6 +74,8 @@ enum ControlEvidence {
 extension BMSPortPayload {
     /// - Parameter packs: those on this line.
     func checks(_ area: String, packs: [PackPayload]) -> [Check] {
+        // Over Bluetooth or from another program: there is no line to judge, only what came.
+        if bmsProtocol == .link { return packs.map { $0.check(area) } }
         guard isOpen else {
             return [
                 .fault(
