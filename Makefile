@@ -40,8 +40,27 @@ test: ## unit, golden, capture and property tests, then those against the Python
 embedded-check: ## the core builds for riscv32 in Embedded Swift and links without an allocator
 	scripts/embedded-check
 
+.PHONY: firmware
+firmware: ## the firmware of every board: .build-firmware/*.elf, and *.bin to flash
+	scripts/bootstrap firmware
+	scripts/firmware virt esp32c3 esp32c6
+
+# BOARD=esp32c3 PORT=/dev/ttyACM0
+.PHONY: flash
+flash: ## build the firmware for BOARD=esp32c3 or esp32c6 and write it over PORT=/dev/ttyACM0
+	scripts/bootstrap firmware
+	scripts/firmware $(BOARD)
+	.build-venv/bin/esptool --chip $(BOARD) --port $(PORT) write-flash 0x0 .build-firmware/$(BOARD).bin
+
+.PHONY: firmware-test
+firmware-test: ## the firmware in QEMU between a BMS and an inverter; images, size, reproducible build
+	scripts/bootstrap firmware
+	swift build --product packbridge
+	scripts/firmware virt esp32c3 esp32c6
+	scripts/firmware-test .build/debug
+
 .PHONY: verify
-verify: bridge ## everything that needs heavy peers: real SocketCAN with its error states in a throw-away Linux
+verify: bridge firmware-test ## everything that needs heavy peers: the firmware in QEMU, real SocketCAN in a throw-away Linux
 	scripts/bootstrap verify
 	swift build --build-tests
 	NO_COLOR=1 scripts/run-in-vm .build/debug/packbridgePackageTests.xctest --testing-library swift-testing --filter SocketCANPortTests

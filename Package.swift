@@ -56,6 +56,7 @@ let tests: [Target] = [
     .testTarget(name: "ChargeControlTests", dependencies: ["ChargeControl"]),
     .testTarget(name: "BridgeEngineTests", dependencies: ["BridgeEngine"]),
     .testTarget(name: "FirmwareHALTests", dependencies: ["FirmwareHAL"]),
+    .testTarget(name: "FirmwareTests", dependencies: ["Firmware"]),
     .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO"]),
     .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
     .testTarget(name: "LinkClientTests", dependencies: ["LinkClient"]),
@@ -80,12 +81,20 @@ let firmware: [Target] =
     : [
         .target(name: "Runtime"),
         .target(name: "FirmwareStart"),
-        .target(name: "BoardVirt", dependencies: ["FirmwareStart"]),
         .target(name: "FirmwareHAL", dependencies: ["BridgeEngine"]),
         .target(name: "Firmware", dependencies: ["FirmwareHAL"]),
-        .executableTarget(
-            name: "FirmwareVirt", dependencies: ["Firmware", "FirmwareStart", "Runtime", "BoardVirt"]),
     ]
+        + (board == "virt"
+            ? [
+                .target(name: "BoardVirt", dependencies: ["FirmwareStart"]),
+                .executableTarget(
+                    name: "FirmwareVirt", dependencies: ["Firmware", "FirmwareStart", "Runtime", "BoardVirt"]),
+            ]
+            : [
+                .target(name: "BoardESP", dependencies: ["FirmwareStart"]),
+                .executableTarget(
+                    name: "FirmwareESP", dependencies: ["Firmware", "FirmwareStart", "Runtime", "BoardESP"]),
+            ])
 
 let package = Package(
     name: "packbridge",

@@ -43,6 +43,14 @@ extension Engine {
             var reading = LinkReading()
             reading.visitFields(&reader)
             if reader.isValid { take(reading, at: now, ports: &ports) }
+        case .configure:
+            var reply = LinkCommandReply()
+            reader.field(&reply.identity)
+            if !reader.isValid { return }
+            reply.refusal = message.withPayload { bytes in
+                ports.configure(bytes.extracting(droppingFirst: LinkConfigure.headerSize))
+            }
+            answer(reply, at: now, ports: &ports)
         case .bank, .pack, .bmsPort, .inverterPort, .endOfSnapshot, .event, .configuration, .orders, .commandReply:
             break
         }
@@ -57,11 +65,16 @@ extension Engine {
         } catch {
             reply.refusal = error
         }
-        let code = reply.refusal.map { Int32($0.rawValue) + 1 } ?? 0
-        send(.commandReply, ports: &ports) { writer in reply.visitFields(&writer) }
-        publish(log(.command, a: Int32(bitPattern: order.identity), b: code, at: now), ports: &ports)
+        answer(reply, at: now, ports: &ports)
         // The next `wake` evaluates at once. A refused order changes nothing.
         if reply.refusal == nil { nextTick = now }
+    }
+
+    private mutating func answer<Ports: EnginePorts>(_ reply: LinkCommandReply, at now: Instant, ports: inout Ports) {
+        var reply = reply
+        let code = reply.refusal.map { Int32($0.rawValue) + 1 } ?? 0
+        send(.commandReply, ports: &ports) { writer in reply.visitFields(&writer) }
+        publish(log(.command, a: Int32(bitPattern: reply.identity), b: code, at: now), ports: &ports)
     }
 
     /// A reading for a pack that is fed over Link; for any other pack it is refused, so that no program can speak for a BMS.

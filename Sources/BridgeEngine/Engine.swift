@@ -19,7 +19,7 @@ public struct Engine: Sendable {
     /// What the sessions remember of each pack, for all lines together.
     private var memories = InlineArray<16, JKPackMemory>(repeating: JKPackMemory())
     var events = EventLog()
-    var seen = SeenState()
+    public internal(set) var seen = SeenState()
     let started: Instant
     /// The 1 Hz evaluation (amendment 26).
     var nextTick: Instant
@@ -162,7 +162,7 @@ public struct Engine: Sendable {
     }
 
     /// The inverter has been told the low limits, or there is nobody to tell, or it takes too long.
-    public func isReadyToStop(at now: Instant) -> Bool {
+    public mutating func isReadyToStop(at now: Instant) -> Bool {
         plannedStop.isReady(at: now)
     }
 
@@ -204,14 +204,16 @@ public struct Engine: Sendable {
         evaluate(at: now, ports: &ports)
     }
 
-    /// State of a CAN port as its driver last reported it.
-    public func busState(_ port: Int) -> CANBusState {
-        inverterPorts[port].state
-    }
-
     /// The inverter was heard within the last ten seconds.
     public func isHeartbeatFresh(_ port: Int, at now: Instant) -> Bool {
         inverterPorts[port].isHeartbeatFresh(at: now)
+    }
+
+    /// The board that the engine runs on tells why it started.
+    public mutating func noteReset<Ports: EnginePorts>(
+        _ cause: ResetCause, address: UInt32, at now: Instant, ports: inout Ports
+    ) {
+        publish(log(.reset, a: Int32(cause.rawValue), b: Int32(bitPattern: address), at: now), ports: &ports)
     }
 
     // MARK: BMS lines
@@ -298,7 +300,7 @@ public struct Engine: Sendable {
     private func isRS485(_ port: Int) -> Bool { inverterPorts[port].configuration.rs485 != nil }
 
     /// One millisecond after the last pack's T_zero (failsafe.md §3), nil when no pack counts any more.
-    private func endOfData(at now: Instant) -> Instant? {
+    private mutating func endOfData(at now: Instant) -> Instant? {
         var end: Instant?
         for pack in 0..<controller.output.packs.count {
             let age = controller.output.packs[pack].age
@@ -436,11 +438,12 @@ struct PlannedStop: Sendable {
 }
 
 /// What the last evaluation looked like, to notice changes.
-struct SeenState: Sendable {
+public struct SeenState: Sendable {
     var phase = Phase.initial
     var mayTransmit = false
     var warnings: UInt32 = 0
     var packStates = InlineArray<16, PackState>(repeating: .absent)
     var packAlarms = InlineArray<16, UInt32>(repeating: 0)
-    var heartbeat = InlineArray<2, Bool>(repeating: false)
+    /// The inverter of the port was heard within the last ten seconds.
+    public internal(set) var heartbeat = InlineArray<2, Bool>(repeating: false)
 }

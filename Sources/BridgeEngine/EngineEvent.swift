@@ -29,6 +29,24 @@ public enum EngineEventKind: UInt8, Equatable, Sendable, CaseIterable, BitwiseCo
     case stopping = 11
     /// Another configuration came into force. a: generation before; b: now.
     case configured = 12
+    /// A board started. a: `ResetCause`; b: after a trap its address.
+    case reset = 13
+}
+
+/// Why a board started. Raw values travel in an event: append, never renumber.
+public enum ResetCause: UInt8, Equatable, Sendable, CaseIterable {
+    case powerOn, watchdog, trap, brownOut, restart, unknown
+
+    public var text: StaticString {
+        switch self {
+        case .powerOn: "power on"
+        case .watchdog: "the watchdog"
+        case .trap: "a trap"
+        case .brownOut: "a brown-out"
+        case .restart: "a planned restart"
+        case .unknown: "an unknown cause"
+        }
+    }
 }
 
 /// One event, numbered from 1. The host adds the wall clock.

@@ -1,3 +1,4 @@
+import ChargeControl
 import InverterDialects
 
 /// What became of a CAN frame that the engine handed out.
@@ -31,10 +32,15 @@ public protocol EnginePorts {
     mutating func publish(_ message: Span<UInt8>)
     /// A new image of the persisted record, CRC included; written to the older of two slots.
     mutating func persist(_ image: Span<UInt8>)
+    /// Keeps the compact image of a configuration that came over Link, and restarts with it after a planned stop.
+    /// - Returns: why not.
+    mutating func configure(_ image: Span<UInt8>) -> CommandRefusal?
 }
 
 extension EnginePorts {
     public var hasReader: Bool { true }
+    /// For those who are given their configuration in another way.
+    public mutating func configure(_ image: Span<UInt8>) -> CommandRefusal? { .notSupported }
     /// For those who have no such line.
     public mutating func transmit(_ bytes: Span<UInt8>, onInverterPort port: Int) {}
 }

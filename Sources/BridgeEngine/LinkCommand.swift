@@ -82,6 +82,23 @@ public struct LinkCommandReply: Equatable, Sendable {
     }
 }
 
+/// A configuration on its way to a firmware: an identity for the reply, then the compact image, which has its own CRC.
+public enum LinkConfigure {
+    static let headerSize = 4
+
+    /// The complete message, for the side that sends it.
+    public static func message(_ configuration: BridgeConfiguration, identity: UInt32, sequence: UInt32) -> FieldWriter<2064> {
+        let image = configuration.image()
+        var identity = identity
+        var writer = FieldWriter<2064>()
+        linkMessage(.configure, sequence: sequence, into: &writer) { writer in
+            writer.field(&identity)
+            for i in 0..<image.count { writer.append(image.bytes[i]) }
+        }
+        return writer
+    }
+}
+
 /// Asks for the kept events after number `after`, and for the configuration.
 public struct LinkReplay: Equatable, Sendable {
     public var after: UInt32 = 0

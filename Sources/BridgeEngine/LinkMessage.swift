@@ -22,6 +22,8 @@ public enum LinkKind: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable 
     case replay = 18
     /// From another program: what a battery says that PackBridge itself does not know; see `LinkReading`.
     case reading = 19
+    /// To a firmware: u32 identity and the compact image of a configuration, to keep and to restart with.
+    case configure = 20
 }
 
 /// Framing of the Link protocol: `50 42`, version, kind, payload length, sequence number, payload, CRC-32.

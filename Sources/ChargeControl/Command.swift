@@ -18,4 +18,10 @@ public enum Command: Equatable, Sendable, BitwiseCopyable {
 /// Why a command was refused.
 public enum CommandRefusal: UInt8, Error, Equatable, Sendable, BitwiseCopyable {
     case timeToLiveOutOfRange, valueOutOfRange, noSuchPack, nothingToAcknowledge, causeStillPresent
+    /// Of a configuration for the firmware: damaged, of another layout, or with values that exclude each other.
+    case badConfiguration
+    /// What the configuration asks for is more than this device has, or the device takes none over Link.
+    case notSupported
+    /// The flash refuses; the configuration before is still in force.
+    case notStored
 }

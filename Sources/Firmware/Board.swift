@@ -1,20 +1,20 @@
 import Battery
+import BridgeEngine
 import FirmwareHAL
 import InverterDialects
 
-/// Why the board started.
-public enum ResetCause: UInt8, Equatable, Sendable, CaseIterable {
-    case powerOn, watchdog, trap, brownOut, software, unknown
+/// Why the board started and, after a trap, what the processor said about it.
+public struct ResetReport: Equatable, Sendable {
+    public var cause: ResetCause
+    /// `mcause`: 2 is an illegal instruction, which is also how Swift's checks end a program.
+    public var trapCause: UInt32 = 0
+    /// `mepc`: where it was; the map of the image says what stands there.
+    public var trapAddress: UInt32 = 0
 
-    public var text: StaticString {
-        switch self {
-        case .powerOn: "power on"
-        case .watchdog: "watchdog"
-        case .trap: "trap"
-        case .brownOut: "brown-out"
-        case .software: "restart"
-        case .unknown: "unknown"
-        }
+    public init(_ cause: ResetCause, trapCause: UInt32 = 0, trapAddress: UInt32 = 0) {
+        self.cause = cause
+        self.trapCause = trapCause
+        self.trapAddress = trapAddress
     }
 }
 
@@ -24,13 +24,19 @@ public protocol Board {
     associatedtype Flash: FlashMemory
 
     static var name: StaticString { get }
+    /// Of `ticks`, a counter that never stops and wraps at 32 bits.
+    static var ticksPerMillisecond: UInt32 { get }
     var can: SJA1000<Registers> { get set }
-    /// Flash for the configuration and the persisted record, with the number of its first sector of each.
+    /// Flash for the configuration and the persisted record, with the numbers of the sectors of each.
     var flash: Flash { get }
     var configurationSectors: Range<Int> { get }
     var recordSectors: Range<Int> { get }
 
-    mutating func now() -> Instant
+    func ticks() -> UInt32
+    /// The oldest frame that the timer interrupt took out of the CAN controller's FIFO.
+    mutating func receiveFrame() -> CANFrame?
+    /// How well the interrupt did it.
+    var polls: PollRecord { get }
     mutating func readBMS() -> UInt8?
     /// - Returns: false when the FIFO is full.
     mutating func writeBMS(_ byte: UInt8) -> Bool
@@ -38,6 +44,8 @@ public protocol Board {
     mutating func writeConsole(_ byte: UInt8) -> Bool
     mutating func feedWatchdog()
     mutating func setLED(_ isOn: Bool)
-    mutating func takeResetCause() -> ResetCause
-    mutating func restart() -> Never
+    /// Once after the start.
+    mutating func takeResetReport() -> ResetReport
+    /// Restarts the board; the next report says that it was planned. Returns only in tests.
+    mutating func restart()
 }

@@ -1,56 +1,136 @@
 import Battery
 import BridgeEngine
+import ChargeControl
 import FirmwareHAL
 import InverterDialects
+import JKBMS
 
 /// The engine's way out on a board: rings towards the UARTs, the CAN controller, the flash.
 public struct BoardPorts<B: Board>: EnginePorts {
     public var board: B
+    var clock: TickClock
     /// Longer than any request; a half-full ring means that the line is stuck, and then a lost request is repeated.
-    var bmsOut = ByteRing<64>()
-    /// One second of Link at 115200 baud and more. Whole messages are dropped when nobody reads.
-    var consoleOut = ByteRing<2560>()
-    var records: FlashLog<B.Flash>
-    var now: Instant
-    /// Asked to open the BMS line again: nothing to open here, but what is left of an old request is dropped.
-    var reopens: UInt32 = 0
+    private var bmsOut = ByteRing<64>()
+    /// More than a snapshot of one pack and the answer to `?`. Whole messages are dropped when nobody reads.
+    private(set) var consoleOut = ByteRing<2560>()
+    private var records: FlashLog<B.Flash>
+    private var configurations: FlashLog<B.Flash>
+    /// While a person reads the console, Link is silent.
+    private(set) var quietUntil: Instant?
+
+    /// A configuration was stored.
+    private(set) var isRestartWanted = false
+
+    /// How long after a question.
+    static var quietTime: Milliseconds { 15_000 }
 
     init(_ board: B) {
         self.board = board
+        clock = TickClock(ticksPerMillisecond: B.ticksPerMillisecond, ticks: board.ticks())
         records = FlashLog(
             board.flash, firstSector: board.recordSectors.lowerBound, sectorCount: board.recordSectors.count)
-        now = self.board.now()
+        configurations = FlashLog(
+            board.flash, firstSector: board.configurationSectors.lowerBound,
+            sectorCount: board.configurationSectors.count)
     }
 
-    public mutating func transmit(_ bytes: Span<UInt8>, onBMSPort port: Int) {
-        bmsOut.push(bytes)
-    }
+    var now: Instant { clock.now }
+
+    // MARK: CAN
 
     public mutating func transmit(_ frame: CANFrame, onInverterPort port: Int) -> CANSendResult {
-        board.can.send(frame, at: now)
+        return board.can.send(frame, at: now)
     }
 
     public mutating func restartBus(inverterPort port: Int) {
         board.can.join()
     }
 
+    // MARK: BMS
+
+    public mutating func transmit(_ bytes: Span<UInt8>, onBMSPort port: Int) {
+        bmsOut.push(bytes)
+    }
+
+    /// Nothing to open here, but what is left of an old request is dropped.
     public mutating func reopen(bmsPort port: Int) {
-        reopens &+= 1
         bmsOut = ByteRing()
     }
+
+    // MARK: console
+
+    public var hasReader: Bool { quietUntil == nil }
 
     public mutating func publish(_ message: Span<UInt8>) {
         consoleOut.push(message)
     }
 
+    mutating func beQuiet() {
+        quietUntil = now + Self.quietTime
+    }
+
+    /// Moves some bytes from the rings into the FIFOs, as many as they take now.
+    mutating func drain() {
+        var left = 32
+        while left > 0, bmsOut.count > 0, board.writeBMS(bmsOut.first) {
+            bmsOut.drop()
+            left -= 1
+        }
+        while left > 0, consoleOut.count > 0, board.writeConsole(consoleOut.first) {
+            consoleOut.drop()
+            left -= 1
+        }
+        if let end = quietUntil, now >= end { quietUntil = nil }
+    }
+
+    // MARK: flash
+
     public mutating func persist(_ image: Span<UInt8>) {
         _ = records.append(image)
     }
 
-    /// Moves bytes from the rings into the FIFOs, as many as they take now.
-    mutating func drain() {
-        while bmsOut.count > 0, board.writeBMS(bmsOut.first) { bmsOut.drop() }
-        while consoleOut.count > 0, board.writeConsole(consoleOut.first) { consoleOut.drop() }
+    public mutating func configure(_ image: Span<UInt8>) -> CommandRefusal? {
+        do throws(BridgeConfiguration.ImageProblem) {
+            let new = try BridgeConfiguration(image: image)
+            if !new.control.problems().isEmpty { return .badConfiguration }
+            if !Self.canServe(new) { return .notSupported }
+        } catch {
+            return .badConfiguration
+        }
+        if !configurations.append(image) { return .notStored }
+        isRestartWanted = true
+        return nil
+    }
+
+    /// A board has one serial line for all packs and one CAN bus for the inverter. Numbers that no reader of a configuration file
+    /// lets through would make the engine stop, after each restart anew.
+    private static func canServe(_ configuration: BridgeConfiguration) -> Bool {
+        if configuration.bmsPorts.count != 1 || configuration.inverterPorts.count != 1 { return false }
+        let (line, bus) = (configuration.bmsPorts[0], configuration.inverterPorts[0])
+        return line.bmsProtocol != .jkCAN && line.firstPack == 0
+            && line.addresses.count == configuration.control.packs.count && line.pace.interval >= 100
+            && bus.rs485 == nil && bus.cycle >= 100 && bus.cycle <= 1200 && bus.sharePerMille >= 0
+            && bus.sharePerMille <= 1000
+    }
+
+    var flashFailures: UInt32 { records.failures &+ configurations.failures }
+
+    func storedConfiguration() -> BridgeConfiguration? {
+        if configurations.isEmpty || configurations.length > 2048 { return nil }
+        var image = InlineArray<2048, UInt8>(repeating: 0)
+        for i in 0..<configurations.length { image[i] = configurations.byte(i) }
+        do throws(BridgeConfiguration.ImageProblem) {
+            return try BridgeConfiguration(image: image.span.extracting(0..<configurations.length))
+        } catch {
+            return nil
+        }
+    }
+
+    func storedRecord() -> PersistedRecord? {
+        if records.isEmpty || records.length > PersistedRecord.capacity { return nil }
+        var image = InlineArray<192, UInt8>(repeating: 0)
+        for i in 0..<records.length { image[i] = records.byte(i) }
+        return PersistedRecord(image: image.span.extracting(0..<records.length))
     }
 }
 

@@ -7,20 +7,18 @@ import JKBMS
 
 /// The whole firmware above the board: one loop that never waits.
 ///
-/// `turn()` is called for ever. It empties the CAN FIFO first (five frames deep), then the UARTs, lets the engine work when it is
-/// due, and feeds the watchdog only while the control logic is evaluated in time.
+/// `turn()` is called for ever. It empties the CAN FIFO and the UARTs, lets the engine work when it is due, and feeds the watchdog
+/// only while the control logic is evaluated in time.
 public struct BridgeLoop<B: Board> {
     var engine: Engine
-    var ports: BoardPorts<B>
-    private var configurations: FlashLog<B.Flash>
+    public var ports: BoardPorts<B>
     private var wakeAt: Instant
-    private var lastTurn: Instant
     private var bytes = InlineArray<64, UInt8>(repeating: 0)
     private var console = ConsoleInput()
-    /// Turns that came more than a millisecond after the one before: the CAN FIFO may have overflowed.
-    private(set) var latePolls: UInt32 = 0
-    private(set) var longestTurn: Milliseconds = 0
-    let resetCause: ResetCause
+    private(set) var status = StatusLED.Code.waiting
+    private let reset: ResetReport
+    /// The CAN controller answered at the start.
+    private let hasBus: Bool
 
     /// An evaluation that is this late means that the loop is not healthy (failsafe.md §7).
     static var latestTick: Milliseconds { 1500 }
@@ -28,18 +26,15 @@ public struct BridgeLoop<B: Board> {
     /// Reads configuration and record from flash. Without a good configuration the factory state holds: limits 0 A.
     public init(_ board: B) {
         ports = BoardPorts(board)
-        resetCause = ports.board.takeResetCause()
-        configurations = FlashLog(
-            board.flash, firstSector: board.configurationSectors.lowerBound,
-            sectorCount: board.configurationSectors.count)
-        let now = ports.now
-        let configuration = Self.storedConfiguration(configurations) ?? Self.factory
-        engine = Engine(configuration: configuration, record: Self.storedRecord(ports.records), at: now)
-        wakeAt = now
-        lastTurn = now
-        let line = ports.board.can.start()
-        engine.inverterPort(0, state: line ? .active : .closed, at: now, ports: &ports)
-        engine.bmsPort(0, isOpen: true, at: now, ports: &ports)
+        reset = ports.board.takeResetReport()
+        engine = Engine(
+            configuration: ports.storedConfiguration() ?? Self.factory, record: ports.storedRecord(), at: ports.now)
+        wakeAt = ports.now
+        hasBus = ports.board.can.start()
+        StatusPage.greet(reset, to: &ports)
+        engine.noteReset(reset.cause, address: reset.trapAddress, at: ports.now, ports: &ports)
+        engine.inverterPort(0, state: hasBus ? .active : .closed, at: ports.now, ports: &ports)
+        engine.bmsPort(0, isOpen: true, at: ports.now, ports: &ports)
     }
 
     /// The factory state: one JK pack on one line, Pylontech, and nothing allowed until somebody configures it (design §7).
@@ -55,28 +50,33 @@ public struct BridgeLoop<B: Board> {
     }
 
     public mutating func turn() {
-        let now = ports.board.now()
-        ports.now = now
-        noteTurn(at: now)
+        ports.clock.advance(to: ports.board.ticks())
+        let now = ports.now
         var isDue = now >= wakeAt
-        while let frame = ports.board.can.receive() {
+        while let frame = ports.board.receiveFrame() {
             engine.received(frame, onInverterPort: 0, at: now, ports: &ports)
             isDue = true
         }
-        engine.inverterPort(0, state: ports.board.can.state(), at: now, ports: &ports)
+        let bus = hasBus ? ports.board.can.state() : .closed
+        engine.inverterPort(0, state: bus, at: now, ports: &ports)
         if readBMS(at: now) { isDue = true }
         if readConsole(at: now) { isDue = true }
-        if isDue { wakeAt = engine.wake(at: now, ports: &ports) }
+        if isDue {
+            wakeAt = engine.wake(at: now, ports: &ports)
+            status = judge(bus)
+        }
+        if ports.isRestartWanted { restart(at: now) }
         ports.drain()
         ports.board.setLED(StatusLED.isOn(status, at: now))
         if now.since(engine.lastEvaluation) < Self.latestTick { ports.board.feedWatchdog() }
     }
 
-    private mutating func noteTurn(at now: Instant) {
-        let gap = now.since(lastTurn)
-        if gap > 1 { latePolls &+= 1 }
-        longestTurn = max(longestTurn, gap)
-        lastTurn = now
+    /// The inverter is told low limits before the frames pause.
+    private mutating func restart(at now: Instant) {
+        engine.prepareStop(at: now, ports: &ports)
+        if !engine.isReadyToStop(at: now) { return }
+        engine.stop(at: now, ports: &ports)
+        ports.board.restart()
     }
 
     private mutating func readBMS(at now: Instant) -> Bool {
@@ -95,42 +95,25 @@ public struct BridgeLoop<B: Board> {
         while count < 64, let byte = ports.board.readConsole() {
             bytes[count] = byte
             count += 1
-            if console.isQuestion(byte) { StatusPage.write(self, to: &ports) }
+            if console.isQuestion(byte) {
+                ports.beQuiet()
+                StatusPage.write(engine, status, reset, to: &ports)
+            }
         }
         if count == 0 { return false }
         engine.receivedLink(bytes.span.extracting(0..<count), at: now, ports: &ports)
         return true
     }
 
-    var status: StatusLED.Code {
-        let output = engine.controller.output
-        if engine.busState(0) == .busOff || engine.busState(0) == .closed { return .busFault }
-        if !output.mayTransmit { return .waiting }
-        if output.stage == .lost { return .batteryLost }
+    /// `mutating`, and only stored properties are looked at: otherwise the compiler would copy the engine, which is large.
+    private mutating func judge(_ bus: CANBusState) -> StatusLED.Code {
+        if bus == .busOff || bus == .closed { return .busFault }
+        if !engine.controller.output.mayTransmit { return .waiting }
+        if engine.controller.output.stage == .lost { return .batteryLost }
         if engine.configuration.control.userCharge == 0 && engine.configuration.control.userDischarge == 0 {
             return .factory
         }
-        return engine.isHeartbeatFresh(0, at: ports.now) ? .good : .inverterSilent
-    }
-
-    // MARK: flash
-
-    private static func storedConfiguration(_ log: FlashLog<B.Flash>) -> BridgeConfiguration? {
-        if log.isEmpty || log.length > 2048 { return nil }
-        var image = InlineArray<2048, UInt8>(repeating: 0)
-        for i in 0..<log.length { image[i] = log.byte(i) }
-        do throws(BridgeConfiguration.ImageProblem) {
-            return try BridgeConfiguration(image: image.span.extracting(0..<log.length))
-        } catch {
-            return nil
-        }
-    }
-
-    private static func storedRecord(_ log: FlashLog<B.Flash>) -> PersistedRecord? {
-        if log.isEmpty || log.length > PersistedRecord.capacity { return nil }
-        var image = InlineArray<192, UInt8>(repeating: 0)
-        for i in 0..<log.length { image[i] = log.byte(i) }
-        return PersistedRecord(image: image.span.extracting(0..<log.length))
+        return engine.seen.heartbeat[0] ? .good : .inverterSilent
     }
 }
 
@@ -142,27 +125,5 @@ struct ConsoleInput {
         let isEnter = byte == UInt8(ascii: "\r") || byte == UInt8(ascii: "\n")
         defer { previous = byte }
         return isEnter && previous == UInt8(ascii: "?")
-    }
-}
-
-/// What the one LED says: a pattern of eight steps in a second.
-enum StatusLED {
-    enum Code: UInt8 {
-        /// Lit: battery and inverter are heard.
-        case good = 0b1111_1111
-        /// Half and half: frames go out, the inverter says nothing.
-        case inverterSilent = 0b1111_0000
-        /// Two short flashes: the BMS is lost, limits are 0.
-        case batteryLost = 0b1010_0000
-        /// One short flash: waiting for the first good snapshots.
-        case waiting = 0b1000_0000
-        /// Two longer flashes: not configured yet, limits are 0 A.
-        case factory = 0b1100_1100
-        /// Fast: CAN controller bus-off or missing.
-        case busFault = 0b1010_1010
-    }
-
-    static func isOn(_ code: Code, at now: Instant) -> Bool {
-        code.rawValue & (0x80 >> UInt8(truncatingIfNeeded: now.milliseconds / 125 % 8)) != 0
     }
 }

@@ -16,7 +16,8 @@ public struct ByteRing<let capacity: Int>: Sendable {
             lost &+= 1
             return
         }
-        storage[(head + count) % capacity] = byte
+        let tail = head + count
+        storage[tail < capacity ? tail : tail - capacity] = byte
         count += 1
     }
 
@@ -32,13 +33,16 @@ public struct ByteRing<let capacity: Int>: Sendable {
     /// The byte that leaves next.
     /// - Precondition: the ring is not empty.
     public var first: UInt8 {
-        precondition(count > 0)
-        return storage[head]
+        // Without `mutating` the compiler copies the whole ring for each byte.
+        mutating get {
+            precondition(count > 0)
+            return storage[head]
+        }
     }
 
     public mutating func drop() {
         precondition(count > 0)
-        head = (head + 1) % capacity
+        head = head + 1 < capacity ? head + 1 : 0
         count -= 1
     }
 }

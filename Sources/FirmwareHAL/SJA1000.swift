@@ -38,7 +38,7 @@ public struct SJA1000Setup: Sendable {
 ///
 /// The receive FIFO holds 64 bytes: poll at least once in a millisecond at 500 kbit/s.
 public struct SJA1000<Registers: SJA1000Registers> {
-    let registers: Registers
+    public let registers: Registers
     let setup: SJA1000Setup
     /// When the frame in the transmit buffer was put there; nil while the buffer is free.
     private var pendingSince: Instant?
@@ -140,7 +140,10 @@ public struct SJA1000<Registers: SJA1000Registers> {
     }
 
     /// The oldest frame in the receive FIFO. Remote frames are skipped: no battery protocol uses them.
-    public mutating func receive() -> CANFrame? {
+    ///
+    /// It touches no register that sending needs, and nothing of the driver's state: an interrupt may call it at any time.
+    public static func receive(from registers: Registers) -> CANFrame? {
+        func byte(_ offset: UInt32) -> UInt8 { registers.load(Index.buffer + offset) }
         while registers.load(Index.status) & Status.receiveBufferFull != 0 {
             let information = registers.load(Index.buffer)
             var frame: CANFrame
@@ -158,10 +161,6 @@ public struct SJA1000<Registers: SJA1000Registers> {
             if information & 0x40 == 0 { return frame }
         }
         return nil
-    }
-
-    private func byte(_ offset: UInt32) -> UInt8 {
-        registers.load(Index.buffer + offset)
     }
 }
 

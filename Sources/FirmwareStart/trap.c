@@ -1,17 +1,17 @@
 #include "FirmwareStart.h"
 
 /* Survives a reset: start.S clears only .bss. After power-on its content is chance, so it carries a mark and a sum. */
-__attribute__((section(".noinit"))) static struct rt_trap_record last;
+__attribute__((section(".noinit"))) static struct rt_stop last;
 
-#define MARK 0x54524150u
+#define MARK 0x53544F50u
 
-static uint32_t sum(const struct rt_trap_record *r) {
-    return r->mark ^ r->cause ^ r->address ^ r->value ^ 0x5bd1e995u;
+static uint32_t sum(const struct rt_stop *s) {
+    return s->mark ^ s->kind ^ s->cause ^ s->address ^ s->value ^ 0x5bd1e995u;
 }
 
-/* A Swift precondition (overflow, index) is an illegal instruction: cause 2, address in the image's map. */
-void rt_trap(uint32_t cause, uint32_t address, uint32_t value) {
+static _Noreturn void end(uint32_t kind, uint32_t cause, uint32_t address, uint32_t value) {
     last.mark = MARK;
+    last.kind = kind;
     last.cause = cause;
     last.address = address;
     last.value = value;
@@ -19,7 +19,12 @@ void rt_trap(uint32_t cause, uint32_t address, uint32_t value) {
     rt_reset();
 }
 
-int rt_take_trap(struct rt_trap_record *out) {
+/* A Swift precondition (overflow, index) is an illegal instruction: cause 2, address in the image's map. */
+_Noreturn void rt_trap(uint32_t cause, uint32_t address, uint32_t value) { end(RT_TRAP, cause, address, value); }
+
+_Noreturn void rt_restart(void) { end(RT_PLANNED, 0, 0, 0); }
+
+int rt_take_stop(struct rt_stop *out) {
     int valid = last.mark == MARK && last.sum == sum(&last);
     if (valid) *out = last;
     last.mark = 0;

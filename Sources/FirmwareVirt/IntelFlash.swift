@@ -3,14 +3,20 @@ import FirmwareHAL
 /// The second pflash bank of QEMU `-M virt`: Intel command set, two 16-bit chips side by side, so every command is given twice.
 struct IntelFlash: FlashMemory {
     static var base: UInt { 0x2200_0000 }
-    var sectorSize: Int { 256 * 1024 }
+    /// Of each 256 KiB that are erased together the first 4 KiB are used, as much as the boards have: looking through all of it at the
+    /// start would take longer than on any of them.
+    var sectorSize: Int { 4096 }
+
+    private func place(_ address: Int) -> UInt {
+        Self.base + UInt(address / 4096) * 256 * 1024 + UInt(address % 4096)
+    }
 
     func read(at address: Int) -> UInt8 {
-        Register8(Self.base + UInt(address)).load()
+        Register8(place(address)).load()
     }
 
     func erase(sector: Int) -> Bool {
-        let register = Register32(Self.base + UInt(sector * sectorSize))
+        let register = Register32(place(sector * sectorSize))
         register.store(0x0020_0020)
         register.store(0x00D0_00D0)
         return finish(register)
@@ -21,7 +27,7 @@ struct IntelFlash: FlashMemory {
         while i + 3 < bytes.count {
             let word =
                 UInt32(bytes[i]) | UInt32(bytes[i + 1]) << 8 | UInt32(bytes[i + 2]) << 16 | UInt32(bytes[i + 3]) << 24
-            let register = Register32(Self.base + UInt(address + i))
+            let register = Register32(place(address + i))
             register.store(0x0040_0040)
             register.store(word)
             if !finish(register) { return false }

@@ -1,7 +1,8 @@
-import Battery
+import BridgeEngine
 import Firmware
 import FirmwareHAL
 import FirmwareStart
+import InverterDialects
 
 /// QEMU `-M virt` with a `pci-serial` card for the BMS line and a `mioe3680_pci` card for CAN.
 struct VirtBoard: Board {
@@ -14,27 +15,32 @@ struct VirtBoard: Board {
     var configurationSectors: Range<Int> { 0..<2 }
     var recordSectors: Range<Int> { 2..<6 }
 
-    /// Nil when a card is missing.
-    init?() {
-        guard let serial = PCI.find(0x0002_1B36), let card = PCI.find(0xC302_13FE) else { return nil }
-        serial.enable()
-        card.enable()
-        bms = NS16550(base: serial.mapIO(region: 0, at: 0x1000))
-        let registers = SJA1000ByteRegisters(base: card.mapIO(region: 0, at: 0x2000), stride: 4)
-        can = SJA1000(registers, setup: .sja1000At500k)
+    typealias Mailbox = FrameMailbox<SJA1000ByteRegisters>
+    private let mailbox: UnsafeMutablePointer<Mailbox>
+
+    init(_ cards: Cards, _ mailbox: UnsafeMutablePointer<Mailbox>) {
+        bms = cards.bms
+        can = cards.can
+        self.mailbox = mailbox
     }
 
-    /// `mtime` counts at 10 MHz and has two halves.
-    func now() -> Instant {
-        var high = Register32(0x0200_BFFC).load()
-        var low = Register32(0x0200_BFF8).load()
-        let again = Register32(0x0200_BFFC).load()
-        if again != high {
-            high = again
-            low = Register32(0x0200_BFF8).load()
-        }
-        return Instant(milliseconds: Int64((UInt64(high) << 32 | UInt64(low)) / 10_000))
+    func receiveFrame() -> CANFrame? {
+        rt_hold_ticks()
+        defer { rt_release_ticks() }
+        return mailbox.pointee.pop()
     }
+
+    var polls: PollRecord {
+        rt_hold_ticks()
+        defer { rt_release_ticks() }
+        return mailbox.pointee.polls
+    }
+
+    /// `mtime` counts at 10 MHz.
+    static var ticksPerMillisecond: UInt32 { 10_000 }
+
+    static func readTicks() -> UInt32 { Register32(0x0200_BFF8).load() }
+    func ticks() -> UInt32 { Self.readTicks() }
 
     func readBMS() -> UInt8? { bms.read() }
     func writeBMS(_ byte: UInt8) -> Bool { bms.write(byte) }
@@ -45,24 +51,55 @@ struct VirtBoard: Board {
     func feedWatchdog() {}
     func setLED(_ isOn: Bool) {}
 
-    func takeResetCause() -> ResetCause {
-        var trap = rt_trap_record()
-        return rt_take_trap(&trap) != 0 ? .trap : .powerOn
+    func takeResetReport() -> ResetReport {
+        var stop = rt_stop()
+        if rt_take_stop(&stop) == 0 { return ResetReport(.powerOn) }
+        if stop.kind == RT_PLANNED { return ResetReport(.restart) }
+        return ResetReport(.trap, trapCause: stop.cause, trapAddress: stop.address)
     }
 
-    func restart() -> Never {
-        rt_reset()
+    func restart() {
+        rt_restart()
+    }
+}
+
+/// The PCI cards of the machine.
+struct Cards {
+    let bms: NS16550
+    let can: SJA1000<SJA1000ByteRegisters>
+
+    /// Nil when one is missing.
+    init?() {
+        guard let serial = PCI.find(0x0002_1B36), let card = PCI.find(0xC302_13FE) else { return nil }
+        serial.enable()
+        card.enable()
+        bms = NS16550(base: serial.mapIO(region: 0, at: 0x1000))
+        can = SJA1000(
+            SJA1000ByteRegisters(base: card.mapIO(region: 0, at: 0x2000), stride: 4), setup: .sja1000At500k)
     }
 }
 
 @main
 struct FirmwareVirt {
     static func main() {
-        guard let board = VirtBoard() else {
+        guard let cards = Cards() else {
             let console = NS16550(base: 0x1000_0000)
             while true { _ = console.write(UInt8(ascii: "!")) }
         }
-        var loop = BridgeLoop(board)
-        while true { loop.turn() }
+        var mailbox = VirtBoard.Mailbox(
+            cards.can.registers, ticksPerMillisecond: VirtBoard.ticksPerMillisecond)
+        withUnsafeMutablePointer(to: &mailbox) { mailbox in
+            var loop = BridgeLoop(VirtBoard(cards, mailbox))
+            mailbox.pointee.start(at: VirtBoard.readTicks())
+            rt_start_ticking(
+                { context in
+                    context!.assumingMemoryBound(to: VirtBoard.Mailbox.self).pointee.poll(at: VirtBoard.readTicks())
+                }, mailbox)
+            while true {
+                loop.turn()
+                // QEMU works hard for each register that is read, and little for this.
+                rt_pause()
+            }
+        }
     }
 }

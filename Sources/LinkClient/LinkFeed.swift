@@ -111,7 +111,7 @@ public struct LinkFeed: Sendable {
             if reader.isValid { deliver(.commandReply(reply)) }
         case .configuration:
             deliver(.configuration(message.withPayload { span in span.indices.map { span[$0] } }))
-        case .command, .replay, .reading:
+        case .command, .replay, .reading, .configure:
             break
         }
     }

@@ -221,6 +221,9 @@ extension EngineEvent {
         case .transmitting: "sending to the inverter"
         case .stopping: "a planned stop: limits come down first"
         case .configured: "another configuration is in force (generation \(UInt32(bitPattern: b)))"
+        case .reset:
+            "the board was started by \(words(ResetCause.self, a) { "\($0.text)" })"
+                + (a == Int32(ResetCause.trap.rawValue) ? " at 0x\(String(UInt32(bitPattern: b), radix: 16))" : "")
         case .command:
             "order \(UInt32(bitPattern: a)) "
                 + (b == 0 ? "accepted" : "refused: \(words(CommandRefusal.self, b - 1) { stableName($0) })")

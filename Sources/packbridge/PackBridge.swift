@@ -9,7 +9,7 @@ struct PackBridge: ParsableCommand {
             RunCommand.self, ControlCommand.self, ServeCommand.self, RadioCommand.self, StatusCommand.self, CheckCommand.self,
             PasswordCommand.self, TokenCommand.self, DecodeCommand.self, MonitorCommand.self, ExplainCommand.self,
             DemoCommand.self, SimulateCommand.self, InvertersCommand.self, DetectCommand.self, FeedCommand.self,
-            SetupCommand.self, DoctorCommand.self,
+            SetupCommand.self, DoctorCommand.self, FirmwareCommand.self,
         ])
 
     /// Exit codes: 0 good, 1 something rejected or failed, 2 usage, 78 configuration refused. ArgumentParser's own code for a

@@ -108,9 +108,9 @@ final class FakeChip: SJA1000Registers {
         let frame = CANFrame(id: 0x18FF_50E5, isExtended: true, length: 3, word: 0x33_2211)
         _ = driver.send(frame, at: at(0))
         chip.receiveFIFO = [[0x40, 0x60, 0xA0], chip.transmitted[0]]
-        let received = driver.receive()
+        let received = SJA1000.receive(from: chip)
         #expect(received == frame)
-        let nothing = driver.receive()
+        let nothing = SJA1000.receive(from: chip)
         #expect(nothing == nil)
         #expect(chip.receiveFIFO.isEmpty)
     }

@@ -346,6 +346,9 @@ public actor Hub: Service {
         case .noSuchPack: "there is no such pack"
         case .nothingToAcknowledge: "there is nothing to acknowledge"
         case .causeStillPresent: "the cause of the fault is still present"
+        case .badConfiguration: "the configuration is damaged or does not fit this version"
+        case .notSupported: "the device cannot do that"
+        case .notStored: "the flash refused it"
         }
     }
 }
