@@ -56,6 +56,7 @@ flash: ## build the firmware for BOARD=esp32c3 or esp32c6 and write it over PORT
 firmware-test: ## the firmware in QEMU between a BMS and an inverter; images, size, reproducible build
 	scripts/bootstrap firmware
 	swift build --product packbridge
+	swift build --product firmware-trial-host
 	scripts/firmware virt esp32c3 esp32c6
 	scripts/firmware-test .build/debug
 

@@ -23,6 +23,9 @@ let gateway: [Target] = [
 
 let host: [Target] = [
     .target(name: "Simulation", dependencies: ["BridgeEngine"]),
+    .target(name: "FirmwareTrial", dependencies: ["BridgeEngine"]),
+    .executableTarget(
+        name: "firmware-trial-host", dependencies: ["FirmwareTrial"], path: "Sources/FirmwareTrialHost"),
     .executableTarget(name: "packbridge-control", dependencies: ["LinuxIO"]),
     // The profiles of inverters, inside the binary: Sources/packbridge/Profiles by way of `#embed`.
     .target(name: "ProfileFiles"),
@@ -89,6 +92,10 @@ let firmware: [Target] =
                 .target(name: "BoardVirt", dependencies: ["FirmwareStart"]),
                 .executableTarget(
                     name: "FirmwareVirt", dependencies: ["Firmware", "FirmwareStart", "Runtime", "BoardVirt"]),
+                .target(name: "FirmwareTrial", dependencies: ["BridgeEngine"]),
+                .executableTarget(
+                    name: "FirmwareTrialVirt",
+                    dependencies: ["FirmwareTrial", "FirmwareHAL", "FirmwareStart", "Runtime", "BoardVirt"]),
             ]
             : [
                 .target(name: "BoardESP", dependencies: ["FirmwareStart"]),

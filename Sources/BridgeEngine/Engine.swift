@@ -162,7 +162,7 @@ public struct Engine: Sendable {
     }
 
     /// The inverter has been told the low limits, or there is nobody to tell, or it takes too long.
-    public mutating func isReadyToStop(at now: Instant) -> Bool {
+    public func isReadyToStop(at now: Instant) -> Bool {
         plannedStop.isReady(at: now)
     }
 

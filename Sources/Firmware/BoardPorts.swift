@@ -15,6 +15,8 @@ public struct BoardPorts<B: Board>: EnginePorts {
     private(set) var consoleOut = ByteRing<2560>()
     private var records: FlashLog<B.Flash>
     private var configurations: FlashLog<B.Flash>
+    /// The longest time that the engine took to poll, evaluate and publish, in ticks.
+    var longestWake: UInt32 = 0
     /// While a person reads the console, Link is silent.
     private(set) var quietUntil: Instant?
 

@@ -62,13 +62,19 @@ public struct BridgeLoop<B: Board> {
         if readBMS(at: now) { isDue = true }
         if readConsole(at: now) { isDue = true }
         if isDue {
+            let began = ports.board.ticks()
             wakeAt = engine.wake(at: now, ports: &ports)
+            ports.longestWake = max(ports.longestWake, ports.board.ticks() &- began)
             status = judge(bus)
         }
         if ports.isRestartWanted { restart(at: now) }
         ports.drain()
         ports.board.setLED(StatusLED.isOn(status, at: now))
-        if now.since(engine.lastEvaluation) < Self.latestTick { ports.board.feedWatchdog() }
+        if Self.isHealthy(lastEvaluation: engine.lastEvaluation, at: now) { ports.board.feedWatchdog() }
+    }
+
+    static func isHealthy(lastEvaluation: Instant, at now: Instant) -> Bool {
+        now.since(lastEvaluation) < latestTick
     }
 
     /// The inverter is told low limits before the frames pause.

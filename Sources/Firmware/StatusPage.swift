@@ -63,6 +63,7 @@ enum StatusPage {
         let polls = sink.board.polls
         count("late polls ", polls.late, &sink)
         count(", longest gap ", polls.longest / (B.ticksPerMillisecond / 1000), &sink)
+        count(" us, longest work ", sink.longestWake / (B.ticksPerMillisecond / 1000), &sink)
         count(" us, overruns ", sink.board.can.overruns &+ polls.lost, &sink)
         count(", frames withdrawn ", sink.board.can.aborted, &sink)
         count(", console bytes lost ", sink.consoleOut.lost, &sink)
