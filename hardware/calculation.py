@@ -10,7 +10,6 @@ import math
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 
 import design
 
@@ -39,20 +38,11 @@ TRANSCEIVER = (4.75, 5.25)  # supply of the TJA1050
 passed = failed = 0
 
 
-@dataclass
-class Rule:
-    name: str
-    value: float
-    unit: str
-    low: float
-    high: float
-
-
 def check(name, value, unit, low=-math.inf, high=math.inf):
     global passed, failed
     good = low <= value <= high
     passed, failed = passed + good, failed + (not good)
-    limits = f"{'' if low == -math.inf else f'at least {low:g}'}{' and ' if math.inf not in (-low, high) else ''}{'' if high == math.inf else f'at most {high:g}'}"
+    limits = " and ".join([f"at least {low:g}"] * (low > -math.inf) + [f"at most {high:g}"] * (high < math.inf))
     print(f"{'good' if good else 'FAILED':6} {name:62} {value:9.4g} {unit:4} {limits}")
 
 

@@ -101,7 +101,6 @@ def schematic_says_the_same():
 def board_says_the_same(board):
     table = {p.ref: p for p in design.PARTS}
     there = {f.GetReference(): f for f in board.GetFootprints()}
-    names = {ref: f.GetReference() for ref, f in there.items()}
     # A test point shows its net instead of its name.
     points = {p.value: p.ref for p in design.PARTS if p.ref.startswith("TP")}
     there = {points.get(ref, ref): f for ref, f in there.items()}
@@ -120,7 +119,6 @@ def board_says_the_same(board):
             if numbers != set(nets):
                 yield f"{ref}: pads {sorted(numbers ^ set(nets))} are only in one of the two"
     verdict("board: every pad is on the net of the table", wrong())
-    return names
 
 
 def design_rules(board, folder):

@@ -49,17 +49,14 @@ def bill(path):
 def positions(board, path):
     import board as maker
 
+    fitted = {p.ref for p in design.PARTS if p.fitted}
     with open(path, "w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["part", "x mm", "y mm", "degrees", "side"])
         for f in board.GetFootprints():
-            if f.GetReference()[0] not in "H" and design_fitted(f.GetReference()):
-                p = f.GetPosition()
-                rows.writerow([f.GetReference(), f"{pcbnew.ToMM(p.x) - maker.ORIGIN[0]:.2f}", f"{pcbnew.ToMM(p.y) - maker.ORIGIN[1]:.2f}", f.GetOrientation() / 10, "top"])
-
-
-def design_fitted(ref):
-    return any(p.ref == ref and p.fitted for p in design.PARTS)
+            if f.GetReference() in fitted:
+                x, y = (pcbnew.ToMM(v) - o for v, o in zip((f.GetPosition().x, f.GetPosition().y), maker.ORIGIN))
+                rows.writerow([f.GetReference(), f"{x:.2f}", f"{y:.2f}", f.GetOrientation() / 10, "top"])
 
 
 if __name__ == "__main__":

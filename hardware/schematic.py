@@ -1,11 +1,6 @@
-"""Writes the schematic: packbridge.kicad_sch for KiCad and packbridge.svg as a picture, from one drawing.
-
-    python3 schematic.py OUTPUT_DIRECTORY
-"""
+"""The schematic as a drawing: shapes, places of pins, labels, and what the wires connect. sheet_kicad.py and sheet_picture.py write it down."""
 
 import math
-import os
-import sys
 import uuid
 
 import design
@@ -15,7 +10,8 @@ G = 2.54
 NAMESPACE = uuid.UUID("7f3a0f9e-3a55-4a0c-9c62-51d1f5a3c0de")
 ROOT = "e63e39d7-6ac0-4ffd-8aa3-1841a4541b55"
 KINDS = {design.OUT: "output", design.IN: "input", design.BIDIR: "bidirectional", design.PASSIVE: "passive", design.SUPPLY: "power_out",
-         design.POWER: "power_in", design.UNUSED: "passive"}  # with a cross on the sheet, not by its type: KiCad warns about both together
+         design.POWER: "power_in", design.UNUSED: "passive"}
+# (An unused pin has a cross on the sheet instead of a type of its own: KiCad warns about both together.)
 SIGNS = {"GND", "+5V", "+3V3"}
 
 

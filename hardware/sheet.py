@@ -66,6 +66,6 @@ NOTES = [
     (6, 24, ["The pin VBAT carries the whole battery.", "F1 first, then D1 against reversed wires, R1 against inrush and surge,", "D2 clamps below the 80 V that U1 bears (calculation.py)."]),
     (62, 31, ["U1: 5 V = 1.25 V x (1 + R2 / R3). Compare the order of its pins with the maker's data sheet."]),
     (126, 26, ["JP1 selects the transceiver's supply:", "5 V for a TJA1050, 3.3 V for an SN65HVD230.", "With the SN65HVD230 leave R11 out."]),
-    (119, 81, ["JP3, JP4: CAN-H and CAN-L to 4 and 5 (Pylontech, Growatt) or to 7 and 8 (Victron).", "JP5: ground to 2 (Growatt), 3 (Victron) or open. JP2: termination of 120 ohm.", "All are open at first: nothing is on the bus until you choose."]),
+    (117, 81, ["JP3, JP4: CAN-H and CAN-L to 4 and 5 (Pylontech, Growatt) or to 7 and 8 (Victron).", "JP5: ground to 2 (Growatt), 3 (Victron) or open. JP2: termination of 120 ohm.", "All are open at first: nothing is on the bus until you choose."]),
     (5.5, 84.8, ["GPIO4, GPIO5: BMS; GPIO6, GPIO7: CAN, as in the firmware."]),
 ]
