@@ -62,7 +62,7 @@ def electrical_rules():
         return abs(volts[0] - volts[1]) if part.ref != "C3" else 10  # between VIN and VC stands the regulator's own supply only
     verdict("every capacitor has a reserve of a fifth at least", (f"{p.ref}: {p.rated} V, {across(p)} V across it" for p in design.PARTS
                                                                   if p.ref.startswith("C") and p.rated < 1.2 * across(p)))
-    wanted = {"BMS_TX": "IO4", "BMS_RX": "IO5", "CAN_TX": "IO6", "CAN_RX": "IO7", "USB_D-": "IO18", "USB_D+": "IO19"}
+    wanted = {"BMS_TX": "IO4", "BMS_RX": "IO5", "CAN_TX": "IO6", "CAN_RX": "IO7", "STATUS": "IO10", "USB_D-": "IO18", "USB_D+": "IO19"}
     verdict("the module's pins are those of the firmware", (f"{net} is on {pin.name}, not {wanted[net]}" for net, pins in nets.items() for p, pin in pins
                                                             if p.ref == "U3" and net in wanted and pin.name != wanted[net]))
     firmware_pins()
@@ -75,12 +75,12 @@ def firmware_pins():
     found = {}
     for path in glob.glob(os.path.join(root, "Sources", "Firmware*", "**", "*.swift"), recursive=True):
         if "C3" in os.path.basename(path):
-            for name, number in re.findall(r"\bpin(BMSTransmit|BMSReceive|CANTransmit|CANReceive)\b[^\d\n]*?(\d+)", open(path).read()):
+            for name, number in re.findall(r"\bpin(BMSTransmit|BMSReceive|CANTransmit|CANReceive|LED)\b[^\d\n]*?(\d+)", open(path).read()):
                 found.setdefault(name, set()).add(int(number))
     if not found:
         print("       (the firmware has no board file with pins yet: compared with its specification only)")
         return
-    names = {"BMSTransmit": "BMS_TX", "BMSReceive": "BMS_RX", "CANTransmit": "CAN_TX", "CANReceive": "CAN_RX"}
+    names = {"BMSTransmit": "BMS_TX", "BMSReceive": "BMS_RX", "CANTransmit": "CAN_TX", "CANReceive": "CAN_RX", "LED": "STATUS"}
     verdict("the firmware's board file has the same pins", (f"{name} is {found[name]} there, {pins[names[name]]} here" for name in found if pins[names[name]] not in found[name]))
 
 

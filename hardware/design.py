@@ -1,7 +1,7 @@
 """The converter as one table: every part, its pins, the net on each pin, its footprint and what it has to withstand.
 
 Schematic, board, bill of materials and checks are all made from this file. Pins of the module are those of the firmware's board
-for the ESP32-C3: BMS on GPIO4 (to the BMS) and GPIO5 (from the BMS), CAN on GPIO6 (to the transceiver) and GPIO7 (from it).
+for the ESP32-C3: BMS on GPIO4 (to the BMS) and GPIO5 (from the BMS), CAN on GPIO6 (to the transceiver) and GPIO7 (from it), the LED on GPIO10.
 """
 
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ NET_VOLTS = {
     "+5V": 5.25, "+3V3": 3.4, "VBUS": 5.25, "CAN_VCC": 5.25, "EN": 3.4, "IO2": 3.4, "IO8": 3.4, "IO9": 3.4,
     "BMS_TX": 3.4, "BMS_RX": 3.4, "JK_RX": 3.4, "JK_TX": 3.4, "CAN_TX": 3.4, "CAN_RXD": 5.25, "CAN_RX": 3.6,
     "CANH": 24.0, "CANL": 24.0, "CAN_TERM": 24.0, "RJ_2": 24.0, "RJ_3": 24.0, "RJ_4": 24.0, "RJ_5": 24.0, "RJ_7": 24.0, "RJ_8": 24.0,
-    "USB_D+": 3.6, "USB_D-": 3.6, "CC1": 5.25, "CC2": 5.25, "TXD0": 3.4, "RXD0": 3.4, "LED": 3.4,
+    "USB_D+": 3.6, "USB_D-": 3.6, "CC1": 5.25, "CC2": 5.25, "TXD0": 3.4, "RXD0": 3.4, "STATUS": 3.4, "LED": 3.4,
 }
 # Nets that get their power through passive parts (fuse, diode, resistor, inductor, solder jumper), which no pin type can express.
 FED_THROUGH_PASSIVES = {"VIN", "+5V", "CAN_VCC"}
@@ -123,15 +123,15 @@ part("U2", "AMS1117-3.3", "Package_TO_SOT_SMD:SOT-223-3_TabPin2",
      "AMS1117-3.3 or equal with the same pins, 0.8 A or more", "logic")
 two("C8", "10u 25V", C0805, "+5V", "GND", "10 uF, 25 V, X5R or X7R", "logic", rated=25)
 two("C7", "22u 10V", C0805, "+3V3", "GND", "22 uF, 10 V, X5R or X7R", "logic", rated=10)
-two("R15", "1k0", R0805, "+3V3", "LED", "1 kohm", "logic")
-part("D6", "power", "LED_SMD:LED_0805_2012Metric", [("1", "K", PASSIVE, "GND"), ("2", "A", PASSIVE, "LED")], "LED, green", "logic", rated=5)
+two("R15", "1k0", R0805, "STATUS", "LED", "1 kohm", "module")
+part("D6", "status", "LED_SMD:LED_0805_2012Metric", [("1", "K", PASSIVE, "GND"), ("2", "A", PASSIVE, "LED")], "LED, green", "module", rated=5)
 
 # ---- the module
 part("U3", "ESP32-C3-WROOM-02", "packbridge:ESP32-C3-WROOM-02",
      [("1", "3V3", POWER, "+3V3", 3.6), ("2", "EN", IN, "EN", 3.6),
       ("3", "IO4", BIDIR, "BMS_TX", 3.6), ("4", "IO5", BIDIR, "BMS_RX", 3.6),
       ("5", "IO6", BIDIR, "CAN_TX", 3.6), ("6", "IO7", BIDIR, "CAN_RX", 3.6),
-      ("7", "IO8", BIDIR, "IO8", 3.6), ("8", "IO9", BIDIR, "IO9", 3.6), ("9", "GND", POWER, "GND"), ("10", "IO10", UNUSED, None),
+      ("7", "IO8", BIDIR, "IO8", 3.6), ("8", "IO9", BIDIR, "IO9", 3.6), ("9", "GND", POWER, "GND"), ("10", "IO10", BIDIR, "STATUS", 3.6),
       ("11", "RXD", IN, "RXD0", 3.6), ("12", "TXD", OUT, "TXD0", 3.6),
       ("13", "IO18", BIDIR, "USB_D-", 3.6), ("14", "IO19", BIDIR, "USB_D+", 3.6),
       ("15", "IO3", UNUSED, None), ("16", "IO2", BIDIR, "IO2", 3.6), ("17", "IO1", UNUSED, None), ("18", "IO0", UNUSED, None),
