@@ -72,6 +72,7 @@ class Bridge:
             files: {{state: {self.folder.name}/state, link: {self.folder.name}/link}}
             """
         )
+        self.configuration = configuration
         self.process = subprocess.Popen([binaries / "packbridge", "control", "--config", configuration])
 
     def is_alive(self):
@@ -211,6 +212,56 @@ def virtual_bus(binaries):
     listener.close()
 
 
+class Repeated:
+    """A frame that is sent again and again, until `stop`. (The guest has no broadcast manager.)"""
+
+    def __init__(self, bus, identifier, data, seconds):
+        self._over = threading.Event()
+        message = can.Message(arbitration_id=identifier, is_extended_id=False, data=data)
+
+        def send():
+            while not self._over.wait(seconds):
+                bus.send(message)
+
+        self._thread = threading.Thread(target=send, daemon=True)
+        self._thread.start()
+
+    def stop(self):
+        self._over.set()
+        self._thread.join()
+
+
+def doctor(binaries, bridge):
+    """{(area, name): verdict} of what the doctor finds while the bridge runs."""
+    said = subprocess.run([binaries / "packbridge", "doctor", "--json", bridge.configuration], capture_output=True, text=True)
+    return {(found["area"], found["name"]): found["verdict"] for found in json.loads(said.stdout)["checks"]}
+
+
+def doctor_beside_control(binaries):
+    """The kernel lets two listen: the doctor hears the bus that the bridge sends on, and tells two batteries from one."""
+    listener = Listener("vcan0")
+    bridge = Bridge(binaries, "vcan0")
+    check("the bridge sends", listener.hears_set(10), listener.ids())
+    began = time.monotonic()
+    with can.Bus(interface="socketcan", channel="vcan0") as bus:
+        heartbeat = Repeated(bus, 0x305, bytes(8), 1)
+        time.sleep(3)
+        found = doctor(binaries, bridge)
+        for name in ("opens", "heartbeat", "language", "other battery", "bus state"):
+            check(f"doctor: {name} is good", found.get(("Inverter", name)) == "ok", found)
+        check("doctor: the control process is asked", found.get(("Control process", "running")) == "ok", found)
+        times = [t for t, m in listener.frames if t > began and m.arbitration_id == 0x351]
+        gaps = [b - a for a, b in zip(times, times[1:])]
+        check("the doctor does not disturb the bridge", gaps and max(gaps) <= 1.5, gaps)
+        check("the doctor sends nothing", listener.ids() <= PYLONTECH | {0x305}, listener.ids())
+        other = Repeated(bus, 0x351, bytes.fromhex("2002e803e803e001"), 0.6)
+        check("doctor: another battery is a fault", doctor(binaries, bridge).get(("Inverter", "other battery")) == "fault")
+        other.stop()
+        heartbeat.stop()
+    check("it ends cleanly", bridge.stop() == 0)
+    listener.close()
+
+
 def real_error_states(binaries):
     """Bus-off, a full queue and an unplugged adapter with the kernel's slcan driver."""
     adapter = Adapter()
@@ -246,6 +297,7 @@ def real_error_states(binaries):
 def main():
     binaries = pathlib.Path(sys.argv[1]).resolve()
     virtual_bus(binaries)
+    doctor_beside_control(binaries)
     real_error_states(binaries)
     print(f"{passed} passed, {failed} failed", flush=True)
     return failed > 0

@@ -177,7 +177,7 @@ struct SettingsEvidence {
         }
         if packs.isEmpty { return [.notChecked(area, "of the BMS", because: "no BMS has been read")] }
         var checks: [Check] = []
-        for (index, pack) in packs.enumerated() where pack.cellCount != Int(control.cellsInSeries) {
+        for (index, pack) in packs.enumerated() where pack.cellCount > 0 && pack.cellCount != Int(control.cellsInSeries) {
             checks.append(
                 .fault(
                     area, "cells",

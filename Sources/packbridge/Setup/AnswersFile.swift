@@ -7,7 +7,8 @@ final class AnswersFile: Respondent {
     private let name: String
     private let write: (String) -> Void
     private let values: [String: String]
-    private var used: Set<String> = []
+    /// Whether these are asked depends on the computer, so a file for several of them may always hold them.
+    private var used: Set<String> = ["overwrite", "start_service", "files.state"]
 
     /// - Throws: when the text is no YAML, or holds something that is no answer.
     init(_ yaml: String, name: String, write: @escaping (String) -> Void) throws {

@@ -133,7 +133,7 @@ struct SetupCommand: ParsableCommand {
         }
         if finding.protocolName == "jk-can" {
             // Everything but the alarms comes at least once a second.
-            return try LineReading.listen(to: units, on: try CANAddress(port), for: 3000) { _ in false }.readings
+            return try LineReading.listen(to: units, on: try CANAddress(port), for: BusSearch.listening) { _ in false }.readings
         }
         guard let name = finding.speech else { return [:] }
         // A bus with a master is only listened to, and its cycle takes 4.4 s; settings may not be among what it asks for.
