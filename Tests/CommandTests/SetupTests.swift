@@ -1,6 +1,7 @@
 import Battery
 import ChargeControl
 import Foundation
+import Glibc
 import InverterDialects
 import LinuxIO
 import Testing
@@ -348,6 +349,25 @@ private func lead(_ script: Script, _ world: SetupWorld) throws -> SetupPlan {
         #expect(try String(contentsOfFile: path, encoding: .utf8) == "three")
         #expect(try String(contentsOfFile: path + ".1", encoding: .utf8) == "one")
         #expect(FileEvidence(at: path, isSecret: false).mode == 0o640)
+    }
+
+    /// Only root can make a file of another group.
+    @Test(.enabled(if: geteuid() == 0)) func `who could read the old file can read the new one, and nobody else`() throws {
+        let folder = try PrivateFolder()
+        defer { folder.remove() }
+        let path = folder.path + "/packbridge.yaml"
+        func owner(_ path: String) -> (group: gid_t, mode: mode_t) {
+            var status = stat()
+            stat(path, &status)
+            return (status.st_gid, status.st_mode & 0o777)
+        }
+        chown(folder.path, 0, 7)
+        _ = try ConfigurationWriter(path: path).write("one")
+        #expect(owner(path) == (7, 0o640))
+        chown(path, 0, 9)
+        chmod(path, 0o600)
+        _ = try ConfigurationWriter(path: path).write("two")
+        #expect(owner(path) == (9, 0o600))
     }
 
     @Test func `the file of the installed service is found in its unit`() {

@@ -204,6 +204,41 @@ def answers(binaries, folder):
     return report
 
 
+def several(binaries, folder):
+    """Units that share a line; those on CAN tell no settings, so their currents are asked for."""
+    report = Report("the wizard with several units on one line")
+    lines = {"jk-55aaeb90": [2, 13], "jk-can": [0, 5]}
+    units = [subprocess.Popen(
+        [binaries / "packbridge", "simulate", "bms", "--pty", folder / protocol, "--protocol", protocol, "--seconds", "90"]
+        + [x for a in addresses for x in ("--address", str(a))], stdout=subprocess.DEVNULL) for protocol, addresses in lines.items()]
+    try:
+        for protocol, addresses in lines.items():
+            wait_until((folder / protocol).exists, 20)
+            port = f"slcan:{folder}/{protocol}@250000" if protocol == "jk-can" else f"{folder}/{protocol}"
+            currents = ", pack: [{charge_over_current: 100, discharge_over_current: 110}, {charge_over_current: 100, discharge_over_current: 90}]"
+            path, file = folder / f"{protocol}-answers.yaml", folder / f"{protocol}-found.yaml"
+            path.write_text(f"""
+                bms: {{port: "{port}", protocol: {protocol}, address: default{currents if protocol == "jk-can" else ""}}}
+                battery: {{chemistry: lfp}}
+                inverter: {{profile: growatt-spf5000es, port: "virtual:none"}}
+                limits: {{charge: default, discharge: default, empty_cell: default}}
+                charge: {{bulk: default, float: default}}
+            """)
+            code, out, error = packbridge(binaries, "setup", "--answers", path, "--output", file)
+            report.check(f"{protocol}: it ends well", code == 0, out[-300:] + error)
+            text = file.read_text() if file.exists() else ""
+            # 2 × 0.9 × 150 A; on CAN charge 2 × 0.9 × 100 A, and the weaker pack decides about the discharge: 2 × 0.9 × 90 A.
+            charge, discharge = (180, 162) if protocol == "jk-can" else (270, 270)
+            report.check(f"{protocol}: the limits of both units", f"charge: {charge} A" in text and f"discharge: {discharge} A" in text, text)
+            _, checks = doctor(binaries, file)
+            bad = [check for (area, _), check in checks.items() if check["verdict"] == "fault"]
+            report.equal(f"{protocol}: doctor's faults", bad, [])
+    finally:
+        for unit in units:
+            unit.terminate()
+    return report
+
+
 def service(binaries, folder):
     """A root in which the unit is installed, and a systemctl that writes down what it is told."""
     report = Report("the wizard where the service is installed")
@@ -231,7 +266,8 @@ def service(binaries, folder):
     report.check("it ends well", result.returncode == 0, result.stdout + result.stderr)
     report.check("the unit's own file is written", configuration.exists())
     told = (root / "told").read_text() if (root / "told").exists() else ""
-    report.equal("systemctl is told", told, "enable --now packbridge-control.service packbridge-serve.service\n")
+    units = "packbridge-control.service packbridge-serve.service"
+    report.equal("systemctl is told", told, f"enable {units}\nrestart {units}\n")
     return report
 
 
@@ -341,6 +377,8 @@ notifications: {{url: "https://hooks.example/p4th-token", token_file: {secrets['
         code, checks = doctor(binaries, file, "--bundle", archive)
         for area, name in (("Control process", "running"), ("BMS", "answers"), ("BMS", "pack 1"), ("Inverter", "heartbeat"), ("Inverter", "sent")):
             report.equal(f"{area}, {name}", verdict(checks, area, name), "ok")
+        faults = [check for (area, _), check in checks.items() if check["verdict"] == "fault" and area in ("BMS", "Inverter")]
+        report.equal("faults of lines that the control process holds", faults, [])
         report.check("its ports were not opened", ("BMS", "opens") not in checks and ("Inverter", "opens") not in checks, list(checks))
         _, out, _ = packbridge(binaries, "status", "--json", "--link", folder / "running.link")
         state = json.loads(out)
@@ -371,7 +409,7 @@ notifications: {{url: "https://hooks.example/p4th-token", token_file: {secrets['
 
 def main():
     binaries = pathlib.Path(sys.argv[1]).resolve()
-    scenarios = (wizard, interrupted, answers, service, healthy, wrong, disturbed, beside_control)
+    scenarios = (wizard, interrupted, answers, several, service, healthy, wrong, disturbed, beside_control)
     with tempfile.TemporaryDirectory(prefix="packbridge-test-") as folder, concurrent.futures.ThreadPoolExecutor() as pool:
         return conclude([scenario.result() for scenario in [pool.submit(one, binaries, pathlib.Path(folder)) for one in scenarios]])
 

@@ -209,12 +209,17 @@ struct ConfigurationWriter {
                 throw Failure("\(path).\(number): cannot be written: \(error)")
             }
         }
-        // It may get secrets later, so those who could not read the old one cannot read the new one.
-        let mode = (try? files.attributesOfItem(atPath: path)[.posixPermissions] as? NSNumber)?.intValue ?? 0o640
+        // It may get secrets later, so those who could not read the old one cannot read the new one; and who could, the service
+        // above all, still can.
+        var (before, place) = (stat(), stat())
+        let existed = stat(path, &before) == 0
+        stat(folder, &place)
         do {
             try Data(text.utf8).write(to: url, options: .atomic)
-            try files.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+            try files.setAttributes([.posixPermissions: existed ? Int(before.st_mode & 0o7777) : 0o640], ofItemAtPath: path)
         } catch { throw Failure("\(path): cannot be written: \(error)") }
+        // Only root may give a file away; everybody else has written his own.
+        _ = existed ? chown(path, before.st_uid, before.st_gid) : chown(path, geteuid(), place.st_gid)
         return backup
     }
 }

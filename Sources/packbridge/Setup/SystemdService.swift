@@ -31,11 +31,15 @@ struct SystemdService {
         return String(words[option + 1])
     }
 
-    /// Starts the service now and at every boot. - Returns: what systemctl said, when it failed.
+    /// Starts the service with the new configuration, now and at every boot. - Returns: what systemctl said, when it failed.
     func start() -> String? {
-        let units = [Self.unit, "packbridge-serve.service"]
-        guard let result = run(systemctl, ["enable", "--now"] + units) else { return "\(systemctl) cannot be started" }
-        return result.status == 0 ? nil : result.output.trimmingCharacters(in: .whitespacesAndNewlines)
+        for command in ["enable", "restart"] {
+            guard let result = run(systemctl, [command, Self.unit, "packbridge-serve.service"]) else {
+                return "\(systemctl) cannot be started"
+            }
+            if result.status != 0 { return result.output.trimmingCharacters(in: .whitespacesAndNewlines) }
+        }
+        return nil
     }
 
     /// `active`, `inactive`, `failed`, … of a unit.
