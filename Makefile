@@ -30,6 +30,12 @@ bridge: ## release binaries of the bridge alone, without the page
 release: bridge ## release binaries with the Swift runtime inside, in .build-release/release
 	$(RELEASE_BUILD) --product packbridge-serve
 
+.PHONY: deb
+deb: release ## Debian package for this machine's architecture, in .build-deb
+	scripts/bootstrap deb ble
+	export PACKBRIDGE_BLE=1; $(RELEASE_BUILD) --product packbridge-ble
+	scripts/deb $(RELEASE)/release .build-deb
+
 .PHONY: test
 test: ## unit, golden, capture and property tests, then those against the Python peers
 	scripts/bootstrap test
@@ -89,6 +95,11 @@ verify-ble: ## Bluetooth: packbridge-ble against a BlueZ that is played in Pytho
 	PACKBRIDGE_BLE=1 swift build --product packbridge-control
 	PACKBRIDGE_BLE=1 swift build --product packbridge-ble
 	$(PYTHON) Tests/peers/bluetooth.py .build/debug
+
+.PHONY: verify-deb
+verify-deb: deb ## the package in a throw-away Debian: install, upgrade, remove, purge, its services under systemd
+	scripts/bootstrap deb verify
+	$(PYTHON) Tests/peers/debian_package.py .build-deb
 
 .PHONY: bench-serve
 bench-serve: ## measure packbridge-serve: memory, CPU, requests, streams, first paint, a chart of a year

@@ -1,10 +1,12 @@
 import ArgumentParser
 import Foundation
+import LinkClient
 
 @main
 struct PackBridge: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "packbridge", abstract: "Connects a JK BMS to an inverter that accepts only branded batteries.",
+        version: packBridgeVersion,
         subcommands: [
             RunCommand.self, ControlCommand.self, ServeCommand.self, RadioCommand.self, StatusCommand.self, CheckCommand.self,
             PasswordCommand.self, TokenCommand.self, DecodeCommand.self, MonitorCommand.self, ExplainCommand.self,

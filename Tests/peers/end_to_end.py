@@ -63,20 +63,22 @@ class Bus:
 class Bridge:
     """A running `packbridge`, with a BMS and an inverter."""
 
-    def __init__(self, binaries, command, dialect, pack, more=""):
+    def __init__(self, binaries, command, dialect, pack, more="", state="none"):
         self.folder = tempfile.TemporaryDirectory(prefix="packbridge-test-")
         self.bms = JKBMS(pack)
         self.near, far = wire()
-        near = self.near
+        # By a link, as adapters have one in /dev/serial/by-id, so that another can be plugged in.
+        self.can = pathlib.Path(self.folder.name) / "can"
+        self.can.symlink_to(self.near.path)
         self.bus = Bus(far.path, dialect)
         self.configuration = pathlib.Path(self.folder.name) / "packbridge.yaml"
         self.configuration.write_text(
             f"""
             battery: {{chemistry: lfp, cells: 16}}
             bms: {{protocol: jk-4e57, port: {self.bms.path}}}
-            inverter: {{dialect: {dialect}, port: "slcan:{near.path}"}}
+            inverter: {{dialect: {dialect}, port: "slcan:{self.can}"}}
             limits: {{charge: 120 A, discharge: 130 A}}
-            files: {{state: none, link: {self.folder.name}/link}}
+            files: {{state: {state}, link: {self.folder.name}/link}}
             {more}
             """
         )

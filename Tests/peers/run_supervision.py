@@ -41,8 +41,9 @@ def lives(pid):
 class Run(Bridge):
     """`packbridge run` with what it says and whom it has started."""
 
-    def __init__(self, binaries, web="{port: 0}"):
-        super().__init__(binaries, "run", "pylontech", healthy_pack(), more=f"web: {web}")
+    def __init__(self, binaries, web="{port: 0}", history="{}", state="none"):
+        more = f"web: {web}\n            history: {history}"
+        super().__init__(binaries, "run", "pylontech", healthy_pack(), more, state)
         self.sets = Sets(self.near)
 
     @property

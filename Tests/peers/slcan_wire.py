@@ -1,6 +1,7 @@
 """A CAN bus between two SLCAN adapters on pseudo-terminals: one for PackBridge, one for python-can."""
 
 import os
+import select
 import threading
 import time
 import tty
@@ -17,12 +18,19 @@ class Adapter:
         self.other = None
         self.is_open = False
         self.bitrate = None
+        self._is_plugged = True
         self.heard = None  # is told the moment and the identifier of every frame that this adapter is given to send
         threading.Thread(target=self._serve, daemon=True).start()
 
+    def unplug(self):
+        """The device file is gone for whoever has it open, within 0.1 s."""
+        self._is_plugged = False
+
     def _serve(self):
         line = b""
-        while True:
+        while self._is_plugged:
+            if not select.select([self.master], [], [], 0.1)[0]:
+                continue
             try:
                 data = os.read(self.master, 4096)
             except OSError:
@@ -33,6 +41,9 @@ class Adapter:
                     line = b""
                 else:
                     line += bytes([byte])
+        self.is_open = False
+        os.close(self._slave)
+        os.close(self.master)
 
     def _obey(self, line):
         command = line[:1]

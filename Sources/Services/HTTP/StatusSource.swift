@@ -1,4 +1,5 @@
 import Foundation
+import LinkClient
 import NIOConcurrencyHelpers
 
 /// The answer of `/api/v1/status`.
@@ -51,7 +52,7 @@ struct StatusSource: Sendable {
     let clock: WallClock
     let started: Int64
 
-    static let version = "0.1.0"
+    static let version = packBridgeVersion
 
     func document() async -> StatusDocument {
         let now = clock()

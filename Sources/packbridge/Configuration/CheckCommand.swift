@@ -9,7 +9,8 @@ struct CheckCommand: ParsableCommand {
         commandName: "check",
         abstract: "Checks a configuration file and names every error at once.",
         discussion: """
-            Each error says the file and line, the key, the value, what is wrong and what is allowed.
+            Each error says the file and line, the key, the value, what is wrong and what is allowed. With --image a good file is
+            also written there as the control process reads it, for a SIGHUP to `packbridge control --image`.
 
             Example: packbridge check packbridge.yaml
 
@@ -22,9 +23,13 @@ struct CheckCommand: ParsableCommand {
     @Flag(help: "One JSON object: ok, problems, hints.")
     var json = false
 
+    @Option(help: "Where to write a good configuration for a running control process.")
+    var image: String?
+
     func run() throws {
         do {
             let read = try ConfigurationReader.read(try configurationText(at: file))
+            if let image { try ControlProcess.write(read.configuration, to: image) }
             report(problems: [], hints: read.hints + read.serve.missingFiles())
         } catch let refused as ConfigurationRefused {
             report(problems: refused.problems, hints: [])

@@ -135,9 +135,13 @@ func filledPipe(_ bytes: [UInt8]) throws -> Int32 {
 /// Becomes the program of that name beside this one, with `input` behind the descriptor that is its last argument. Returns only by
 /// throwing.
 func become(_ program: String, _ arguments: [String], input: [UInt8]) throws -> Never {
+    try become(program, arguments + ["\(filledPipe(input))"])
+}
+
+/// Becomes the program of that name beside this one. Returns only by throwing.
+func become(_ program: String, _ arguments: [String]) throws -> Never {
     let path = try siblingProgram(program)
-    let source = try filledPipe(input)
-    _ = withCStrings([path] + arguments + ["\(source)"]) { execv(path, $0) }
+    _ = withCStrings([path] + arguments) { execv(path, $0) }
     throw Failure("\(path): cannot be started: \(String(cString: strerror(errno)))")
 }
 

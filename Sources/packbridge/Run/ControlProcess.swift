@@ -23,4 +23,10 @@ enum ControlProcess {
     static func become(_ configuration: GatewayConfiguration) throws -> Never {
         try packbridge.become(program, ["--config-fd"], input: configuration.encoded())
     }
+
+    /// Returns only by throwing.
+    /// - Parameter file: as `write` left it; read again on SIGHUP.
+    static func become(file: String) throws -> Never {
+        try packbridge.become(program, ["--config", file])
+    }
 }
