@@ -135,11 +135,28 @@ hardware: ## the converter: board placed and routed, rules, gerbers, bill of mat
 	scripts/bootstrap hardware
 	hardware/build
 
+DURATION := 10m
+.PHONY: soak-processes
+soak-processes: release ## the real processes with web clients and a broker for DURATION=10m: what grows, histograms, a report
+	scripts/bootstrap verify
+	$(PYTHON) scripts/soak-processes $(RELEASE)/release $(DURATION) .build-soak
+
 SECONDS := 60
 .PHONY: fuzz
 fuzz: ## every decoder under libFuzzer and AddressSanitizer, SECONDS=60 for each
 	scripts/bootstrap fuzz
 	scripts/fuzz $(SECONDS)
+
+SANITIZERS := address thread
+.PHONY: sanitize
+sanitize: ## the Swift tests under the address sanitizer, and what has threads under the thread sanitizer
+	scripts/bootstrap verify
+	for kind in $(SANITIZERS); do scripts/sanitize $$kind; done
+
+.PHONY: coverage
+coverage: ## line coverage of each module by the Swift tests
+	scripts/bootstrap test
+	scripts/coverage
 
 .PHONY: lint
 lint: ## layout, purity of the core, scripts

@@ -23,7 +23,7 @@ from judging import Report, conclude, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CACHE = pathlib.Path(os.environ.get("VM_CACHE") or pathlib.Path.home() / ".cache/packbridge-vm")
-UNITS = {"packbridge-control.service": 2.0, "packbridge-serve.service": 3.0}
+UNITS = {"packbridge-control.service": 2.0, "packbridge-serve.service": 3.0, "packbridge-radio.service": 3.0}
 CONFIGURATION = "etc/packbridge/packbridge.yaml"
 HISTORY = "var/lib/packbridge-serve/history.db"
 

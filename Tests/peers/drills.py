@@ -14,7 +14,6 @@ import json
 import os
 import pathlib
 import random
-import re
 import signal
 import socket
 import subprocess
@@ -36,7 +35,7 @@ class Cellar(Run):
     """`packbridge run` with record and history on one small disk."""
 
     def __init__(self, binaries, disk):
-        super().__init__(binaries, history=f"{{folder: {disk}}}", state=disk)
+        super().__init__(binaries, more=f"history: {{folder: {disk}}}", state=disk)
         self.database = pathlib.Path(disk) / "history.db"
 
     def history_is_good(self):
@@ -44,10 +43,6 @@ class Cellar(Run):
             answer = urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/status", timeout=2)
             return json.load(answer)["health"]["history"] == "ok" and self.database.exists()
         return False
-
-    @property
-    def port(self):
-        return int(re.findall(r"the page is at \S+:(\d+)", self.said)[-1])
 
 
 @contextlib.contextmanager

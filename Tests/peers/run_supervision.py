@@ -41,9 +41,8 @@ def lives(pid):
 class Run(Bridge):
     """`packbridge run` with what it says and whom it has started."""
 
-    def __init__(self, binaries, web="{port: 0}", history="{}", state="none"):
-        more = f"web: {web}\n            history: {history}"
-        super().__init__(binaries, "run", "pylontech", healthy_pack(), more, state)
+    def __init__(self, binaries, web="{port: 0}", more="", state="none"):
+        super().__init__(binaries, "run", "pylontech", healthy_pack(), f"web: {web}\n            {more}", state)
         self.sets = Sets(self.near)
 
     @property
@@ -57,6 +56,11 @@ class Run(Bridge):
     @property
     def control(self):
         return children(self.process.pid).get("packbridge-cont")
+
+    @property
+    def port(self):
+        """Of the newest page."""
+        return int(re.findall(r"the page is at \S+:(\d+)", self.said)[-1])
 
     def page(self):
         """True when the newest page answers."""
