@@ -169,7 +169,8 @@ if Context.environment["PACKBRIDGE_SERVICES"] == "1" && !embedded {
                 "Services", "ServicesTesting", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
-            ]),
+            ],
+            exclude: ["Schemas"]),
     ]
 }
 
