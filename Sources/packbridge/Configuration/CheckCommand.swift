@@ -66,7 +66,7 @@ func configurationText(at path: String) throws -> String {
         throw Failure(
             exists
                 ? "\(path): cannot be read; check its permissions"
-                : "\(path): there is no such file; packbridge.example.yaml is a commented one to start from")
+                : "\(path): there is no such file; `packbridge setup` writes one, and packbridge.example.yaml shows every key")
     }
     guard let text = String(bytes: contents, encoding: .utf8) else { throw Failure("\(path): is no UTF-8 text") }
     return text

@@ -112,7 +112,14 @@ final class Doctor {
     private func configurationChecks() -> [Check] {
         let area = "Configuration"
         do { text = try configurationText(at: path) } catch {
-            return [.fault(area, "file", "\(error)", fix: "`packbridge setup` writes one; or name yours: packbridge doctor FILE")]
+            let isThere = FileManager.default.fileExists(atPath: path)
+            return [
+                .fault(
+                    area, "file", "\(error)",
+                    fix: isThere
+                        ? "Run packbridge doctor with sudo, or as a member of the group that may read it."
+                        : "If yours is elsewhere: packbridge doctor FILE")
+            ]
         }
         var checks: [Check] = []
         do throws(ConfigurationRefused) {

@@ -165,7 +165,9 @@ final class Console: Respondent {
     func say(_ text: String) {
         for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
             let indent = String(line.prefix { $0 == " " })
-            write(wrapped(line.dropFirst(indent.count), width: width, first: indent, rest: indent + "  ") + "\n")
+            // What is indented belongs to the line before, and hangs.
+            let rest = indent.isEmpty ? "" : indent + "  "
+            write(wrapped(line.dropFirst(indent.count), width: width, first: indent, rest: rest) + "\n")
         }
     }
 

@@ -107,6 +107,11 @@ final class Interview {
 
     private func search(_ port: String) throws {
         if found[port] != nil { return }
+        if port == "bluetooth" || port.split(separator: ":").count == 6 {
+            throw Unfit(
+                "a BMS over Bluetooth is not set up here; packbridge detect bluetooth names the units in reach and what to write for each"
+            )
+        }
         if !port.hasPrefix("/") && (try? CANAddress(port)) == nil {
             throw Unfit("\(port) is neither the path of a serial device nor a CAN port such as socketcan:can1")
         }
