@@ -42,6 +42,8 @@ public protocol Board {
     mutating func writeBMS(_ byte: UInt8) -> Bool
     mutating func readConsole() -> UInt8?
     mutating func writeConsole(_ byte: UInt8) -> Bool
+    /// Bytes of the stack that were used at most since the start.
+    var stackUsed: UInt32 { get }
     mutating func feedWatchdog()
     mutating func setLED(_ isOn: Bool)
     /// Once after the start.

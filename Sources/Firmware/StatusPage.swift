@@ -68,6 +68,8 @@ enum StatusPage {
         count(", frames withdrawn ", sink.board.can.aborted, &sink)
         count(", console bytes lost ", sink.consoleOut.lost, &sink)
         count(", flash failures ", sink.flashFailures, &sink)
+        count(", stack ", sink.board.stackUsed, &sink)
+        sink.write(" bytes")
         sink.write("\r\n")
     }
 

@@ -69,6 +69,8 @@ struct ESPBoard: Board {
         return true
     }
 
+    var stackUsed: UInt32 { rt_stack_used() }
+
     func feedWatchdog() { HardwareWatchdog.feed() }
     func setLED(_ isOn: Bool) { Pins.setLED(isOn) }
 

@@ -47,6 +47,8 @@ struct VirtBoard: Board {
     func readConsole() -> UInt8? { console.read() }
     func writeConsole(_ byte: UInt8) -> Bool { console.write(byte) }
 
+    var stackUsed: UInt32 { rt_stack_used() }
+
     /// This machine has none; the decision when to feed is tested on the host.
     func feedWatchdog() {}
     func setLED(_ isOn: Bool) {}

@@ -90,6 +90,18 @@ import Testing
         #expect(found == [10_000, 20_000])
     }
 
+    @Test func `flash that takes nothing is reported, and the bridge goes on`() {
+        var rig = Rig()
+        rig.wires.flash.isWorn = true
+        rig.run(3000)
+        rig.send(Rig.configuration())
+        rig.run(2000)
+        #expect(rig.replies == [.notStored])
+        #expect(rig.wires.restarts == 0)
+        #expect(rig.loop.ports.flashFailures > 0)
+        #expect(rig.limits! == (0, 0))
+    }
+
     @Test func `the watchdog is fed only while the control logic is evaluated in time`() {
         var rig = Rig()
         rig.run(100)

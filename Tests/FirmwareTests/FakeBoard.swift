@@ -43,7 +43,8 @@ final class FakeFlash: FlashMemory {
     var cells = [UInt8](repeating: 0xFF, count: 6 * 4096)
     /// Bytes written or erased until the power fails; nil = never.
     var budget: Int?
-    var written = 0
+    /// The chip takes nothing any more.
+    var isWorn = false
 
     func read(at address: Int) -> UInt8 { cells[address] }
 
@@ -52,16 +53,17 @@ final class FakeFlash: FlashMemory {
             if left == 0 { return }
             budget = left - 1
         }
-        written += 1
         cells[address] = value
     }
 
     func erase(sector: Int) -> Bool {
+        if isWorn { return false }
         for i in sector * sectorSize..<(sector + 1) * sectorSize where cells[i] != 0xFF { change(i, to: 0xFF) }
         return true
     }
 
     func write(_ bytes: Span<UInt8>, at address: Int) -> Bool {
+        if isWorn { return false }
         for i in bytes.indices { change(address + i, to: cells[address + i] & bytes[i]) }
         return true
     }
@@ -115,6 +117,7 @@ struct FakeBoard: Board {
         return wires.consoleTakes
     }
 
+    var stackUsed: UInt32 { 0 }
     func feedWatchdog() { wires.feeds += 1 }
     func setLED(_ isOn: Bool) { wires.led.append(isOn) }
     func takeResetReport() -> ResetReport { wires.reset }

@@ -71,6 +71,8 @@ class Course:
                 work = int(found[3]) * 1000 // 32
                 print(f"{self.report.name}: longest gap between two looks at the CAN FIFO {found[2]} us; longest work {work} instructions, "
                       f"{work / 40_000:.2f} ms at 40 MHz")
+                stack = re.search(r"stack (\d+) bytes", page)
+                print(f"{self.report.name}: stack {stack and stack[1]} bytes")
                 check("no 1 ms poll of the CAN FIFO is missed", found[1] == "0" and overruns == "0", page)
             check("nothing of the console was lost, no flash failure", "bytes lost 0, flash failures 0" in page, page)
         check("every frame is known to the DBC", not self.bus.undecoded, self.bus.undecoded[:2])
