@@ -396,6 +396,10 @@ private func lead(_ script: Script, _ world: SetupWorld) throws -> SetupPlan {
         try folder("/dev/serial/by-id")
         try files.createSymbolicLink(
             atPath: root.path + "/dev/serial/by-id/usb-FTDI_UART_A1-if00-port0", withDestinationPath: "../../ttyUSB0")
+        try folder("/dev/packbridge")
+        for (name, device) in [("ftdi-at-usb-1", "ttyUSB0"), ("canable-at-usb-2", "ttyACM0")] {
+            try files.createSymbolicLink(atPath: "\(root.path)/dev/packbridge/\(name)", withDestinationPath: "../\(device)")
+        }
         try write("/sys/devices/usb1/product", "FT232R USB UART\n")
         try folder("/sys/devices/usb1/port/ttyUSB0")
         try folder("/sys/class/tty/ttyUSB0")
@@ -407,7 +411,8 @@ private func lead(_ script: Script, _ world: SetupWorld) throws -> SetupPlan {
         try write("/sys/class/net/can1/flags", "0x40080\n")
         try write("/sys/class/net/eth0/type", "1\n")
         let survey = PortSurvey(root: root.path)
-        #expect(survey.serial.map(\.path) == ["/dev/serial/by-id/usb-FTDI_UART_A1-if00-port0", "/dev/ttyACM0"])
+        #expect(survey.serial.map(\.path) == ["/dev/serial/by-id/usb-FTDI_UART_A1-if00-port0", "/dev/packbridge/canable-at-usb-2"])
+        #expect(survey.serial.map(\.isCANAdapter) == [false, true])
         #expect(survey.serial[0].product == "FT232R USB UART" && survey.serial[0].device == "/dev/ttyUSB0")
         #expect(survey.can.map(\.name) == ["can0", "can1"])
         #expect(survey.can.map(\.isUp) == [true, false])

@@ -1,5 +1,6 @@
 import Battery
 import BridgeEngine
+import Foundation
 import Glibc
 import JKBMS
 import LinkClient
@@ -15,7 +16,7 @@ struct DeviceEvidence: Equatable {
     var holders: [PortHolder] = []
     /// What the adapter calls itself, and its driver.
     var words = ""
-    /// A link in /dev/serial/by-id has been chosen, or there is none.
+    /// A link that survives replugging has been chosen, or there is none.
     var isStable = true
 
     /// - Returns: the checks; a fault among them means that nothing more can be learned from the device.
@@ -35,7 +36,7 @@ struct DeviceEvidence: Equatable {
             checks.append(
                 .warning(
                     area, "device", "\(path) may be called otherwise after the next start",
-                    fix: "Use its link in /dev/serial/by-id, which stays the same."))
+                    fix: "Use its link in /dev/serial/by-id or /dev/packbridge, which stays the same."))
         }
         if mayOpen {
             checks.append(.ok(area, "permission", "this user may open it"))
@@ -75,9 +76,10 @@ extension DeviceEvidence {
         // A device whose group may not write is nobody's but its owner's.
         if status.st_mode & 0o020 != 0, let entry = getgrgid(status.st_gid) { group = String(cString: entry.pointee.gr_name) }
         holders = packbridge.holders(of: path)
-        if let known = survey.serial.first(where: { $0.path == path || $0.device == path }) {
+        let resolved = URL(filePath: path).resolvingSymlinksInPath().path
+        if let known = survey.serial.first(where: { [path, resolved].contains($0.device) || $0.path == path }) {
             words = known.words
-            isStable = known.path == path || known.path == known.device
+            isStable = path != known.device || known.path == known.device
         }
     }
 }

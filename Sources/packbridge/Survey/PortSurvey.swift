@@ -3,7 +3,8 @@ import Glibc
 
 /// A serial device of this computer.
 struct SerialDevice: Equatable {
-    /// What to write into a configuration: the link in /dev/serial/by-id where there is one, because it survives replugging.
+    /// What to write into a configuration: a link in /dev/serial/by-id or /dev/packbridge where there is one, because it survives
+    /// replugging.
     var path: String
     /// The device itself, `/dev/ttyUSB0`.
     var device: String
@@ -63,11 +64,13 @@ struct PortSurvey {
     }
 
     private static func serialDevices(_ base: String) -> [SerialDevice] {
+        // The links of our own udev rules name the socket, for adapters without a serial number; those of the adapter win.
         var stable: [String: String] = [:]
-        let byID = "/dev/serial/by-id"
-        for link in names(in: base + byID) {
-            let target = URL(filePath: base + byID + "/" + link).resolvingSymlinksInPath().lastPathComponent
-            stable[target] = "\(byID)/\(link)"
+        for folder in ["/dev/packbridge", "/dev/serial/by-id"] {
+            for link in names(in: base + folder) {
+                let target = URL(filePath: base + folder + "/" + link).resolvingSymlinksInPath().lastPathComponent
+                stable[target] = "\(folder)/\(link)"
+            }
         }
         // ttyAMA and serial0 are the pins of a Raspberry Pi, ttyS those of other boards: only where a driver has found a chip.
         let kinds = ["ttyUSB", "ttyACM", "ttyAMA", "ttyS"]
