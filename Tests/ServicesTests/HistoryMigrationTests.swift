@@ -10,16 +10,15 @@ import Testing
     @Test(arguments: HistoryDatabase.migrator.migrations)
     func `a history of an earlier layout is brought up to date and keeps its points, events and totals`(version: String) throws {
         let folder = TemporaryFolder()
-        let path = folder.path + "/history.db"
         let dump = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Schemas/\(version).sql")
-        let old = try DatabaseQueue(path: path)
+        let old = try DatabaseQueue(path: folder.path + "/history.db")
         let dumped = try String(contentsOf: dump, encoding: .utf8)
         try old.write { db in try db.execute(sql: dumped) }
         let written = try old.read { db in try Int64.fetchAll(db, sql: "SELECT at FROM second_row ORDER BY at") }
         try old.close()
         #expect(written.count == 3)
 
-        let database = try HistoryDatabase(path: path)
+        let database = try HistoryDatabase(path: folder.path + "/history.db")
         defer { database.close() }
         #expect(try database.pool.read { db in try HistoryDatabase.migrator.hasCompletedMigrations(db) })
         #expect(try database.damage() == nil)
