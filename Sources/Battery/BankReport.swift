@@ -89,5 +89,6 @@ public struct BankReport: Sendable {
     public var energyCharged: Int64 = 0
     public var energyDischarged: Int64 = 0
 
+    @inline(never)
     public init() {}
 }

@@ -64,5 +64,6 @@ public struct PackReading: Sendable, BitwiseCopyable {
     /// True while the BMS has just started and its SoC and cycle count are still zero (jk-4e57.md §5.5).
     public var starting = false
 
+    @inline(never)
     public init() {}
 }

@@ -22,5 +22,6 @@ public struct PackSettings: Equatable, Sendable, BitwiseCopyable {
     public var dischargeEnabled: Bool?
     public var balancerEnabled: Bool?
 
+    @inline(never)
     public init() {}
 }

@@ -6,23 +6,18 @@ import JKBMS
 /// The session of whichever protocol a line speaks. One case and a few lines for each protocol.
 enum BMSSession: Sendable {
     case jk4E57(JK4E57Session)
-    case jkModbus(JKModbusSession)
-    case jk55AA(JK55AASession)
-    case jkCAN(JKCANListener)
+    case jkModbus(ModbusLine)
+    case jk55AA(RecordLine)
+    case jkCAN(CANLine)
     case link(LinkInput)
 
+    @inline(never)
     init(_ configuration: BMSPortConfiguration) {
-        let (addresses, pace) = (configuration.addresses, configuration.pace)
         switch configuration.bmsProtocol {
-        case .jk4E57: self = .jk4E57(JK4E57Session(pace: pace))
-        case .jkModbus: self = .jkModbus(JKModbusSession(addresses: addresses, pace: pace))
-        case .jk55AA:
-            self = .jk55AA(JK55AASession(addresses: addresses, pace: pace, listenOnly: configuration.listenOnly))
-        case .jkCAN:
-            self = .jkCAN(
-                JKCANListener(
-                    address: addresses.isEmpty ? 0 : addresses[0], chargeIsPositive: !configuration.dischargeIsPositive,
-                    usesUnconfirmed: configuration.trustsUnconfirmed, interval: pace.interval))
+        case .jk4E57: self = .jk4E57(JK4E57Session(pace: configuration.pace))
+        case .jkModbus: self = .jkModbus(ModbusLine(configuration))
+        case .jk55AA: self = .jk55AA(RecordLine(configuration))
+        case .jkCAN: self = .jkCAN(CANLine(configuration))
         case .link: self = .link(LinkInput())
         }
     }
@@ -122,6 +117,7 @@ struct BMSPort: Sendable {
     /// first one although replies jitter.
     static let startUpInterval: Milliseconds = 503
 
+    @inline(never)
     init(_ configuration: BMSPortConfiguration) {
         self.configuration = configuration
         session = BMSSession(configuration)
@@ -171,8 +167,8 @@ struct LineEvents<Ports: EnginePorts>: BMSLine {
     let port: Int
     let configuration: BMSPortConfiguration
     let controller: UnsafeMutablePointer<Controller>
-    let readings: UnsafeMutablePointer<InlineArray<16, LastReading>>
-    let memories: UnsafeMutablePointer<InlineArray<16, JKPackMemory>>
+    let readings: UnsafeMutablePointer<PerPack<LastReading>>
+    let memories: UnsafeMutablePointer<PerPack<JKPackMemory>>
     let ports: UnsafeMutablePointer<Ports>
     var counters: BMSPortCounters
     /// Something happened that deserves an evaluation at once (amendment 26).

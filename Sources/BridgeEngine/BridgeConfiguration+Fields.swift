@@ -9,8 +9,8 @@ extension BridgeConfiguration {
     /// Counts up when the layout changes; another version is refused, never guessed.
     static let layout: UInt16 = 2
 
-    /// More than 16 packs and 16 lines need.
-    public typealias Image = FieldWriter<2048>
+    /// More than all packs and lines need.
+    public typealias Image = LinkWriter
 
     /// The layout version, the fields and a CRC-32.
     public func image() -> Image {
@@ -27,13 +27,15 @@ extension BridgeConfiguration {
 
     public enum ImageProblem: Error, Equatable, Sendable {
         case tooLong, checksum, layout(UInt16), content
+        /// A BMS protocol that this build leaves out.
+        case notInThisBuild(BMSProtocolName)
     }
 
     /// Reads an image back. - Throws: what is wrong with it; a damaged image is never partly used.
     public init(image: Span<UInt8>) throws(ImageProblem) {
-        if image.count > 2048 { throw .tooLong }
+        if image.count > LinkFraming.maximumPayload { throw .tooLong }
         if image.count < 6 { throw .checksum }
-        var bytes = InlineArray<2048, UInt8>(repeating: 0)
+        var bytes = LinkBytes(repeating: 0)
         var crc = CRC32()
         for i in 0..<image.count {
             bytes[i] = image[i]
@@ -50,6 +52,9 @@ extension BridgeConfiguration {
         self.init(control: ControlConfiguration(chemistry: .lfp))
         visitFields(&reader)
         if !reader.isValid || reader.position != image.count - 4 { throw .content }
+        for port in 0..<bmsPorts.count where !bmsPorts[port].bmsProtocol.isInThisBuild {
+            throw .notInThisBuild(bmsPorts[port].bmsProtocol)
+        }
     }
 
     mutating func visitFields<C: FieldCoder>(_ coder: inout C) {

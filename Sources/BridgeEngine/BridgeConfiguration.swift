@@ -46,7 +46,7 @@ public struct BMSPortConfiguration: Equatable, Sendable, BitwiseCopyable {
     public var firstPack: UInt8 = 0
     /// Addresses of the packs on this line, in the order of the packs. 4E57 knows one pack, address 0, and a CAN port has one
     /// pack: further units on the same bus are ports of their own.
-    public var addresses = FixedArray<16, UInt8>(filler: 0)
+    public var addresses = PackList<UInt8>(filler: 0)
     /// jk-55aaeb90: transmit nothing. With address 0 among the packs, the master of the bus, nothing is transmitted anyway.
     public var listenOnly = false
     /// jk-can: the vendor's text and the public software disagree about the sign of the current (jk-can.md §4).
@@ -54,6 +54,7 @@ public struct BMSPortConfiguration: Equatable, Sendable, BitwiseCopyable {
     /// jk-can: believe the charge request too, whose byte order nobody has verified.
     public var trustsUnconfirmed = false
 
+    @inline(never)
     public init() {}
 }
 
@@ -69,6 +70,7 @@ public struct InverterPortConfiguration: Equatable, Sendable, BitwiseCopyable {
     /// Not nil: the port is an RS485 line and the battery answers as a Pylontech does; dialect, cycle and options mean nothing.
     public var rs485: PylontechRS485Settings?
 
+    @inline(never)
     public init() {}
 
     public var language: InverterLanguage { rs485 == nil ? .can(dialect) : .pylontechRS485 }
@@ -77,11 +79,12 @@ public struct InverterPortConfiguration: Equatable, Sendable, BitwiseCopyable {
 /// Everything that the engine needs to know. No paths of devices: those belong to the host.
 public struct BridgeConfiguration: Equatable, Sendable {
     public var control: ControlConfiguration
-    public var bmsPorts = FixedArray<16, BMSPortConfiguration>(filler: BMSPortConfiguration())
+    public var bmsPorts = BMSPortList<BMSPortConfiguration>(filler: BMSPortConfiguration())
     public var inverterPorts = FixedArray<2, InverterPortConfiguration>(filler: InverterPortConfiguration())
     /// Counts up with every change; stored in the persisted record.
     public var generation: UInt32 = 0
 
+    @inline(never)
     public init(control: ControlConfiguration) {
         self.control = control
     }

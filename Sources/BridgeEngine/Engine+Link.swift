@@ -186,10 +186,10 @@ extension Engine {
     }
 
     private mutating func send<Ports: EnginePorts>(
-        _ kind: LinkKind, ports: inout Ports, _ fields: (inout FieldWriter<2064>) -> Void
+        _ kind: LinkKind, ports: inout Ports, _ fields: (inout LinkWriter) -> Void
     ) {
         link.sequence &+= 1
-        var writer = FieldWriter<2064>()
+        var writer = LinkWriter()
         linkMessage(kind, sequence: link.sequence, into: &writer, fields)
         writer.withBytes { bytes in ports.publish(bytes) }
     }

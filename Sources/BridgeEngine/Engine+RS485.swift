@@ -58,7 +58,7 @@ extension Engine {
 private struct TellablePacks: PackReadings {
     let packCount: Int
     let mask: UInt16
-    let readings: UnsafeMutablePointer<InlineArray<16, LastReading>>
+    let readings: UnsafeMutablePointer<PerPack<LastReading>>
 
     func reading(ofPack index: Int) -> PackReading? {
         mask >> UInt16(index) & 1 != 0 ? readings.pointee[index].reading : nil

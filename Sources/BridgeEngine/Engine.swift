@@ -11,13 +11,13 @@ public struct Engine: Sendable {
     public private(set) var configuration: BridgeConfiguration
     public internal(set) var controller: Controller
 
-    var bmsPorts: InlineArray<16, BMSPort>
+    var bmsPorts: PerBMSPort<BMSPort>
     var inverterPorts: InlineArray<2, InverterPort>
-    var readings = InlineArray<16, LastReading>(repeating: LastReading())
+    var readings = PerPack<LastReading>(repeating: LastReading())
     /// The ears of the ports on RS485.
     var responders = InlineArray<2, PylontechRS485Responder>(repeating: PylontechRS485Responder())
     /// What the sessions remember of each pack, for all lines together.
-    private var memories = InlineArray<16, JKPackMemory>(repeating: JKPackMemory())
+    private var memories = PerPack<JKPackMemory>(repeating: JKPackMemory())
     var events = EventLog()
     public internal(set) var seen = SeenState()
     let started: Instant
@@ -35,6 +35,7 @@ public struct Engine: Sendable {
 
     /// - Parameter record: what was persisted, when one of the two slots had a good image.
     /// - Precondition: `configuration.control` has no problems, and its ports fit its packs.
+    @inline(never)
     public init(configuration: BridgeConfiguration, record: PersistedRecord?, at now: Instant) {
         self.configuration = configuration
         keeper = RecordKeeper(boots: record?.boots ?? 0, at: now)
@@ -442,8 +443,8 @@ public struct SeenState: Sendable {
     var phase = Phase.initial
     var mayTransmit = false
     var warnings: UInt32 = 0
-    var packStates = InlineArray<16, PackState>(repeating: .absent)
-    var packAlarms = InlineArray<16, UInt32>(repeating: 0)
+    var packStates = PerPack<PackState>(repeating: .absent)
+    var packAlarms = PerPack<UInt32>(repeating: 0)
     /// The inverter of the port was heard within the last ten seconds.
     public internal(set) var heartbeat = InlineArray<2, Bool>(repeating: false)
 }

@@ -72,8 +72,13 @@ public struct EngineEvent: Equatable, Sendable, BitwiseCopyable {
 
 /// The last events, so that a reader that was away can ask for what it missed.
 struct EventLog: Sendable {
-    static let capacity = 64
-    private var kept = InlineArray<64, EngineEvent>(repeating: EngineEvent())
+    #if MICROCONTROLLER
+        static let capacity = 16
+        private var kept = InlineArray<16, EngineEvent>(repeating: EngineEvent())
+    #else
+        static let capacity = 64
+        private var kept = InlineArray<64, EngineEvent>(repeating: EngineEvent())
+    #endif
     private(set) var last: UInt32 = 0
 
     mutating func append(_ event: EngineEvent) -> EngineEvent {

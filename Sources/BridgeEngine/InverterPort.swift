@@ -33,6 +33,7 @@ struct InverterPort: Sendable, BitwiseCopyable {
     /// After this long on the bus the next bus-off starts with the shortest back-off again.
     static let healthyAfter: Milliseconds = 10_000
 
+    @inline(never)
     init(_ configuration: InverterPortConfiguration, zero: Milliamps = 0) {
         self.configuration = configuration
         self.zero = zero

@@ -26,6 +26,20 @@ public enum LinkKind: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable 
     case configure = 20
 }
 
+#if MICROCONTROLLER
+    /// The longest message with header and trailer: a configuration with all packs and lines.
+    let linkCapacity = 1024
+    public typealias LinkBytes = InlineArray<1024, UInt8>
+    public typealias LinkWriter = FieldWriter<1024>
+    public typealias LinkFieldReader = FieldReader<1024>
+#else
+    /// The longest message with header and trailer: a configuration with all packs and lines.
+    let linkCapacity = 2064
+    public typealias LinkBytes = InlineArray<2064, UInt8>
+    public typealias LinkWriter = FieldWriter<2064>
+    public typealias LinkFieldReader = FieldReader<2064>
+#endif
+
 /// Framing of the Link protocol: `50 42`, version, kind, payload length, sequence number, payload, CRC-32.
 ///
 /// The checksum covers everything from the version to the end of the payload. Little-endian.
@@ -33,7 +47,7 @@ public enum LinkFraming {
     public static let version: UInt8 = 1
     public static let headerSize = 10
     public static let trailerSize = 4
-    public static let maximumPayload = 2048
+    public static let maximumPayload = linkCapacity - 16
 }
 
 /// Writes one complete message: header, the payload that `fields` adds, length and checksum.
@@ -62,11 +76,11 @@ func linkMessage<let capacity: Int>(
 public struct LinkMessage: Sendable {
     public var kind: LinkKind
     public var sequence: UInt32
-    var bytes: InlineArray<2064, UInt8>
+    var bytes: LinkBytes
     var length: Int
 
     /// A reader of the payload.
-    public var payload: FieldReader<2064> {
+    public var payload: LinkFieldReader {
         FieldReader(bytes, from: LinkFraming.headerSize, to: LinkFraming.headerSize + length)
     }
 
@@ -78,7 +92,7 @@ public struct LinkMessage: Sendable {
 
 /// Finds messages in a stream of bytes. A damaged one costs one byte of progress, so that the next good one is found.
 public struct LinkReceiver: Sendable {
-    private var buffer = InlineArray<2064, UInt8>(repeating: 0)
+    private var buffer = LinkBytes(repeating: 0)
     private var count = 0
     /// Bytes that belonged to no valid message.
     public private(set) var discarded: UInt64 = 0

@@ -26,6 +26,7 @@ public struct BankPayload: Sendable {
     /// The highest event number so far: a reader that has fewer asks for a replay.
     public var lastEvent: UInt32 = 0
 
+    @inline(never)
     public init() {}
 
     public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
@@ -54,6 +55,7 @@ public struct OrdersPayload: Equatable, Sendable {
     public var snapshot: UInt32 = 0
     public var orders = FixedArray<6, OrderInForce>(filler: OrderInForce())
 
+    @inline(never)
     public init() {}
 
     public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
@@ -105,6 +107,7 @@ public struct PackPayload: Sendable {
     public var readingAge: Milliseconds = -1
     public var reading = PackReading()
 
+    @inline(never)
     public init() {}
 
     public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
@@ -124,6 +127,7 @@ public struct BMSPortPayload: Sendable {
     public var isOpen = false
     public var counters = BMSPortCounters()
 
+    @inline(never)
     public init() {}
 
     public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
@@ -150,6 +154,7 @@ public struct InverterPortPayload: Sendable {
     public var counters = InverterPortCounters()
     public var frames = FrameSet(filler: CANFrame(id: 0, length: 0))
 
+    @inline(never)
     public init() {}
 
     public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {

@@ -5,6 +5,12 @@ public enum LimitedQuantity: UInt8, Equatable, Sendable, CaseIterable, BitwiseCo
     case voltage = 0, charge = 1, discharge = 2
 }
 
+#if MICROCONTROLLER
+    /// A microcontroller does not count: who reads Link sees every reason and can.
+    struct LimitedTime: Sendable, BitwiseCopyable {
+        mutating func add(_ dt: Milliseconds, voltage v: LimitRule, charge c: LimitRule, discharge d: LimitRule) {}
+    }
+#else
 /// How long each limiter has held CVL, CCL or DCL below its configured maximum since start, ms.
 public struct LimitedTime: Sendable, BitwiseCopyable {
     private var voltage = InlineArray<64, Milliseconds>(repeating: 0)
@@ -28,6 +34,7 @@ public struct LimitedTime: Sendable, BitwiseCopyable {
         discharge[Int(d.rawValue) & 63] += dt
     }
 }
+#endif
 
 /// Energy through the bank in each direction, Wh, monotonic; the part of a Wh is kept.
 struct EnergyMeter: Sendable, BitwiseCopyable {

@@ -1,8 +1,5 @@
 import Battery
 
-/// The most packs in one bank.
-public let maximumPacks = 16
-
 /// How the charge voltage comes down from bulk to float (charge-control.md §5.4).
 public enum FloatMode: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
     case ramp, follow, immediate, none
@@ -42,6 +39,7 @@ public struct PackConfiguration: Equatable, Sendable, BitwiseCopyable {
     /// How often this pack is polled, for the FRESH bound and liveness.
     public var pollInterval: Milliseconds = 1000
 
+    @inline(never)
     public init() {}
 }
 
@@ -72,7 +70,7 @@ public struct ControlConfiguration: Equatable, Sendable {
     public var chemistry: Chemistry
     /// Cells in series, the same in every pack.
     public var cellsInSeries: Int32 = 16
-    public var packs = FixedArray<16, PackConfiguration>(filler: PackConfiguration())
+    public var packs = PackList<PackConfiguration>(filler: PackConfiguration())
 
     public var bulk: Millivolts
     public var float: Millivolts

@@ -94,7 +94,13 @@ public struct Reason: Equatable, Sendable, BitwiseCopyable {
 }
 
 /// Every limiter's bound in one tick, for `packbridge explain` and the web page. The binding one has the lowest bound.
-public typealias ReasonList = FixedArray<32, Reason>
+///
+/// A microcontroller keeps no lists: what binds is in the reasons, and the lists are made on the host.
+#if MICROCONTROLLER
+    public typealias ReasonList = FixedArray<1, Reason>
+#else
+    public typealias ReasonList = FixedArray<32, Reason>
+#endif
 
 /// What the present phase waits for, in a form that the host and the firmware turn into the same sentence.
 public enum Waiting: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable {
@@ -148,8 +154,8 @@ public struct PackStatus: Sendable, BitwiseCopyable {
     public var dischargeLimit: Milliamps = 0
     public var dischargeReason = Reason(.notReady, bound: 0)
     /// Alarms as held: cleared only by fresh data (P24).
-    public var alarms: Alarms = []
-    public var warnings: Warnings = []
+    public var alarms = Alarms()
+    public var warnings = Warnings()
     public var voltage: Millivolts = 0
     public var current: Milliamps = 0
     public var soc: CentiPercent = 0
@@ -158,6 +164,7 @@ public struct PackStatus: Sendable, BitwiseCopyable {
     public var lowestCell: Millivolts = 0
     public var lowestCellNumber: UInt8 = 0
 
+    @inline(never)
     public init() {}
 }
 
@@ -182,8 +189,8 @@ public struct ControlOutput: Sendable {
     public var voltageLimiters = ReasonList(filler: Reason(.none, bound: 0))
     public var chargeLimiters = ReasonList(filler: Reason(.none, bound: 0))
     public var dischargeLimiters = ReasonList(filler: Reason(.none, bound: 0))
-    public var packs = FixedArray<16, PackStatus>(filler: PackStatus())
-    public var warnings: Warnings = []
+    public var packs = PackList<PackStatus>(filler: PackStatus())
+    public var warnings = Warnings()
     /// The worst stage among the packs that count.
     public var stage = StaleStage.lost
     /// False while no SoC is known from any source; `report.soc` means nothing then.
@@ -191,5 +198,6 @@ public struct ControlOutput: Sendable {
     /// The charge ended early because of this cell.
     public var preventsFull = CellPlace.unknown
 
+    @inline(never)
     public init() {}
 }

@@ -33,6 +33,7 @@ public struct ControlRecord: Equatable, Sendable, BitwiseCopyable {
     public var energyCharged: Int64 = 0
     public var energyDischarged: Int64 = 0
 
+    @inline(never)
     public init() {}
 
     /// A good checksum over nonsense is still nonsense: what goes into arithmetic is in range. A record is valid or ignored, never
@@ -53,6 +54,7 @@ public struct InlineCounts: Equatable, Sendable, BitwiseCopyable {
     private var low: UInt64 = 0
     private var high: UInt64 = 0
 
+    @inline(never)
     public init() {}
 
     public subscript(_ pack: Int) -> UInt8 {

@@ -31,7 +31,7 @@ extension Controller {
         if configuration.inverter.protectionCutsOutput && !isBothBlocked {
             // This inverter is taken to cut its output on any protection bit: nothing is lost by a warning, CCL is 0 already.
             warnings.formUnion(protections)
-            protections = []
+            protections = Alarms()
         }
         output.report.protections = protections
         output.report.warnings = warnings.union(protections)

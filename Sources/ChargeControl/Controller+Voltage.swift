@@ -10,11 +10,12 @@ extension Controller {
         lastPhaseVoltage = phaseVoltage
 
         var bounds = Bounds(Reason(.userVoltage, bound: n * configuration.bulk, input: configuration.bulk))
+        let isListed = listsLimiters
         func consider(_ reason: Reason, _ list: inout ReasonList) {
             bounds.consider(reason)
-            if listsLimiters { list.append(reason) }
+            if isListed { list.append(reason) }
         }
-        if listsLimiters { output.voltageLimiters.append(bounds.least) }
+        if isListed { output.voltageLimiters.append(bounds.least) }
         if let published = bank.publishedVoltage {
             consider(
                 Reason(

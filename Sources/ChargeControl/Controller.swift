@@ -7,11 +7,15 @@ import Battery
 public struct Controller: Sendable {
     public internal(set) var output = ControlOutput()
     /// Fill the limiter lists of `output` too. Costs time; off on the hot path.
-    public var listsLimiters = false
+    #if MICROCONTROLLER
+        public var listsLimiters: Bool { get { false } set {} }
+    #else
+        public var listsLimiters = false
+    #endif
     public private(set) var configuration: ControlConfiguration
 
     /// `configuration.packs`, where one element can be read without the others.
-    private(set) var packConfigurations: InlineArray<16, PackConfiguration>
+    private(set) var packConfigurations: PerPack<PackConfiguration>
     let table: ChemistryTable
     private(set) var rules: AcceptanceRules
     let isStateless: Bool
@@ -19,7 +23,7 @@ public struct Controller: Sendable {
     let bootRecord: ControlRecord?
 
     /// The packs in their places. They never move; what only reads them reads `views`.
-    var packs = InlineArray<16, PackTracker>(repeating: PackTracker())
+    var packs = PerPack<PackTracker>(repeating: PackTracker())
     var views = PackViews(repeating: PackView())
     var bank = BankView()
     var band: CellBand
@@ -46,7 +50,7 @@ public struct Controller: Sendable {
     var counter = CoulombCounter()
     var energy = EnergyMeter()
     /// How long each limiter has been the binding one.
-    public internal(set) var limitedTime = LimitedTime()
+    var limitedTime = LimitedTime()
     var shunt: ShuntReading?
     var shuntAt = never
     var isShuntDropped = false
@@ -71,6 +75,7 @@ public struct Controller: Sendable {
         self.init(configuration: configuration, record: record, recentBoots: recentBoots, isStateless: false, at: now)
     }
 
+    @inline(never)
     init(
         configuration: ControlConfiguration, record: ControlRecord?, recentBoots: Int32, isStateless: Bool,
         at now: Instant
@@ -93,7 +98,7 @@ public struct Controller: Sendable {
         }
     }
 
-    private static func inPlaces(_ packs: FixedArray<16, PackConfiguration>) -> InlineArray<16, PackConfiguration> {
+    private static func inPlaces(_ packs: PackList<PackConfiguration>) -> PerPack<PackConfiguration> {
         InlineArray { $0 < packs.count ? packs[$0] : PackConfiguration() }
     }
 

@@ -43,7 +43,7 @@ enum FinalClamp {
         if !anyRecent {
             report.chargeEnabled = false
             report.dischargeEnabled = false
-            report.requests = []
+            report.requests = ChargeRequests()
         }
         if isCold || isFull || !report.chargeEnabled { charge = 0 }
         if !report.dischargeEnabled { discharge = 0 }

@@ -3,13 +3,13 @@ import Battery
 /// The alarms of one pack. Once raised an alarm stays until fresh data have been without it for 10 s and the cause has gone back
 /// behind its hysteresis; loss of data never clears one (failsafe.md §4, P24).
 struct HeldAlarms: Sendable, BitwiseCopyable {
-    private(set) var held: Alarms = []
+    private(set) var held = Alarms()
     private var lastSeen = InlineArray<32, Instant>(repeating: never)
     /// Over-voltage trips since `resetTrips`, for "three trips end a charge" (charge-control.md §5.1).
     private(set) var overVoltageTrips: Int32 = 0
 
-    static let overVoltage: Alarms = [.packOverVoltage, .cellOverVoltage]
-    static let underVoltage: Alarms = [.packUnderVoltage, .cellUnderVoltage]
+    static var overVoltage: Alarms { Alarms.packOverVoltage.union(.cellOverVoltage) }
+    static var underVoltage: Alarms { Alarms.packUnderVoltage.union(.cellUnderVoltage) }
     static let clearAfter: Milliseconds = 10_000
 
     init() {}
@@ -57,19 +57,20 @@ struct AlarmEffect: Equatable, Sendable, BitwiseCopyable {
     var charge: Alarms
     var discharge: Alarms
 
-    static let both: Alarms = [.mosfetOverTemperature, .hardwareA, .hardwareB, .bmsInternal, .cellCount, .other]
-    static let charge: Alarms = [
-        .packOverVoltage, .chargeOverCurrent, .cellOverTemperature, .boxOverTemperature, .cellUnderTemperature,
-        .cellOverVoltage,
-        .chargeOverTemperature, .chargeUnderTemperature, .chargeSwitchFault, .temperatureSensor,
-    ]
-    static let discharge: Alarms = [
-        .packUnderVoltage, .dischargeOverCurrent, .cellUnderVoltage, .dischargeOverTemperature,
-        .dischargeUnderTemperature,
-        .shortCircuit, .dischargeSwitchFault,
-    ]
+    static var both: Alarms {
+        Alarms.mosfetOverTemperature.union(.hardwareA).union(.hardwareB).union(.bmsInternal).union(.cellCount).union(.other)
+    }
+    static var charge: Alarms {
+        Alarms.packOverVoltage.union(.chargeOverCurrent).union(.cellOverTemperature).union(.boxOverTemperature)
+            .union(.cellUnderTemperature).union(.cellOverVoltage).union(.chargeOverTemperature).union(.chargeUnderTemperature)
+            .union(.chargeSwitchFault).union(.temperatureSensor)
+    }
+    static var discharge: Alarms {
+        Alarms.packUnderVoltage.union(.dischargeOverCurrent).union(.cellUnderVoltage).union(.dischargeOverTemperature)
+            .union(.dischargeUnderTemperature).union(.shortCircuit).union(.dischargeSwitchFault)
+    }
     /// Too hot, direction not stated: discharge stops only when the BMS has stopped it or the sensor is past the setting.
-    static let heat: Alarms = [.cellOverTemperature, .boxOverTemperature]
+    static var heat: Alarms { Alarms.cellOverTemperature.union(.boxOverTemperature) }
 
     init(_ alarms: Alarms, wireResistanceStops: Bool, dischargeSwitchOff: Bool, beyondDischargeTemperature: Bool) {
         var always = Self.both

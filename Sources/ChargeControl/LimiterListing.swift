@@ -4,7 +4,11 @@ import Battery
 ///
 /// Off on the hot path: then `add` costs one comparison.
 struct LimiterListing: Sendable, BitwiseCopyable {
-    var isOn = false
+    #if MICROCONTROLLER
+        var isOn: Bool { get { false } set {} }
+    #else
+        var isOn = false
+    #endif
     /// The bounds of a pack count 1/w for the bank.
     private var numerator: Int64 = 1
     private var denominator: Int64 = 1

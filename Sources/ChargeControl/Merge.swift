@@ -56,6 +56,7 @@ struct BankView: Sendable, BitwiseCopyable {
     var isDegraded = false
     var worstStage = StaleStage.lost
 
+    @inline(never)
     init() {}
 }
 
@@ -210,7 +211,7 @@ extension BankView {
 
 /// At most 16 voltages in order, for the median.
 struct SortedVoltages {
-    private var values = InlineArray<16, Millivolts>(repeating: 0)
+    private var values = PerPack<Millivolts>(repeating: 0)
     private(set) var count = 0
 
     init() {}

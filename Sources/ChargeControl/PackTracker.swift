@@ -88,6 +88,7 @@ struct PackTracker: Sendable, BitwiseCopyable {
     private var startingSince = never
     private var sumFailures: Int32 = 0
 
+    @inline(never)
     init() {}
 
     // MARK: Snapshots
@@ -158,7 +159,7 @@ struct PackTracker: Sendable, BitwiseCopyable {
         if stuck {
             // The repeated values are no news; what tightens in them is already in force.
             if let advanced = liveness.lastAdvance, freshAt != never { freshAt = min(freshAt, advanced) }
-            alarms.add(reading.alarms ?? [], at: now)
+            alarms.add(reading.alarms ?? Alarms(), at: now)
             return .stuck
         }
 
@@ -215,7 +216,7 @@ struct PackTracker: Sendable, BitwiseCopyable {
         if !fresh.chargeSwitch { chargeOn.reset() }
         if !fresh.dischargeSwitch { dischargeOn.reset() }
         sensors.widen(reading.cellTemperatures, disabled: pack.disabledSensors)
-        alarms.add(reading.alarms ?? [], at: now)
+        alarms.add(reading.alarms ?? Alarms(), at: now)
     }
 
     private mutating func adopt(
@@ -230,7 +231,7 @@ struct PackTracker: Sendable, BitwiseCopyable {
         mosfet.update(reading.mosfetTemperature)
         if let stored = reading.settings { settings.update(stored, table: rules.table, at: now) }
         alarms.update(
-            reading.alarms ?? [], highest: fresh.highest, lowest: fresh.lowest, settings: settings, at: now)
+            reading.alarms ?? Alarms(), highest: fresh.highest, lowest: fresh.lowest, settings: settings, at: now)
         dynamic.update(reading)
         updateSwitches(at: now)
         updateCharge(reading, pack: pack, at: now)

@@ -42,9 +42,9 @@ struct PackView: Sendable, BitwiseCopyable {
     var isFaultSevere = false
     var isFaultOverVoltage = false
     var faultInput: Int32 = 0
-    var alarms: Alarms = []
+    var alarms = Alarms()
     var overVoltageTrips: Int32 = 0
-    var warnings: Warnings = []
+    var warnings = Warnings()
 
     /// `lim_p`, and the same as it was before the pack fell silent.
     var chargeLimit = Reason(.notReady, bound: 0)
@@ -52,6 +52,7 @@ struct PackView: Sendable, BitwiseCopyable {
     var chargeHeld = Reason(.notReady, bound: 0)
     var dischargeHeld = Reason(.notReady, bound: 0)
 
+    @inline(never)
     init() {}
 
     /// Its current is part of the bank's: ACTIVE, CHG_OFF, DIS_OFF, also while SUSPECT.
@@ -87,7 +88,7 @@ struct PackView: Sendable, BitwiseCopyable {
 }
 
 /// The packs as views, in their places.
-typealias PackViews = InlineArray<16, PackView>
+typealias PackViews = PerPack<PackView>
 
 /// The extremes of a pack's cell sensors.
 struct TemperatureView: Sendable, BitwiseCopyable {

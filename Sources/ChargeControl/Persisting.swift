@@ -7,6 +7,7 @@ struct Persisting: Equatable, Sendable, BitwiseCopyable {
     init() {}
 
     /// - Returns: for how long the condition has been true; negative while it is false.
+    @inline(never)
     mutating func update(_ condition: Bool, at now: Instant) -> Milliseconds {
         if !condition {
             since = never

@@ -44,7 +44,7 @@ struct PhaseMachine: Sendable, BitwiseCopyable {
 
     private var nearFull = Persisting()
     private var notNearFull = Persisting()
-    private var calm = InlineArray<16, Persisting>(repeating: Persisting())
+    private var calm = PerPack<Persisting>(repeating: Persisting())
     private(set) var calmFor: Milliseconds = -1
     private var rebulkBySoC = Persisting()
     private var rebulkByVoltage = Persisting()
@@ -133,7 +133,7 @@ struct PhaseMachine: Sendable, BitwiseCopyable {
         rebulkByVoltage.reset()
         rebulkByImbalance.reset()
         calmFor = -1
-        for i in 0..<16 { calm[i].reset() }
+        for i in 0..<maximumPacks { calm[i].reset() }
     }
 
     /// `t_calm` of the pack that is least ready: every pack that takes charge must be near full and calm (§5.3, amendment 20).

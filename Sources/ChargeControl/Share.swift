@@ -4,7 +4,7 @@ import Battery
 /// (aggregation.md §5).
 struct ShareMeter: Sendable, BitwiseCopyable {
     /// 30 s mean of each pack's current and of their sum, µA.
-    private var means = InlineArray<16, Int64>(repeating: 0)
+    private var means = PerPack<Int64>(repeating: 0)
     private var sum: Int64 = 0
     private var loaded = Persisting()
     private var last = never

@@ -118,8 +118,8 @@ public struct BoardPorts<B: Board>: EnginePorts {
     var flashFailures: UInt32 { records.failures &+ configurations.failures }
 
     func storedConfiguration() -> BridgeConfiguration? {
-        if configurations.isEmpty || configurations.length > 2048 { return nil }
-        var image = InlineArray<2048, UInt8>(repeating: 0)
+        if configurations.isEmpty || configurations.length > LinkFraming.maximumPayload { return nil }
+        var image = LinkBytes(repeating: 0)
         for i in 0..<configurations.length { image[i] = configurations.byte(i) }
         do throws(BridgeConfiguration.ImageProblem) {
             return try BridgeConfiguration(image: image.span.extracting(0..<configurations.length))

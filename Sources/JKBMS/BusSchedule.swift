@@ -24,7 +24,7 @@ struct BusSchedule: Sendable {
     /// Silence that ends an attempt in which something, but no answer, was heard.
     private let spoiltAfter: Milliseconds
 
-    private var polls = FixedArray<16, Poll>(filler: Poll())
+    private var polls = PackList<Poll>(filler: Poll())
     private var current = 0
     private var isAwaiting = false
     private var repeats: Int32 = 0

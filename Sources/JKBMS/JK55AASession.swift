@@ -12,7 +12,7 @@ public struct JK55AASession: BMSProtocol {
     /// The cycle of a bus with a master is 4.4 s.
     static let masterMemory: Milliseconds = 10_000
 
-    private let addresses: FixedArray<16, UInt8>
+    private let addresses: PackList<UInt8>
     private let listensOnly: Bool
     private var schedule: BusSchedule
     private var stream = JKBusStream()
@@ -24,7 +24,7 @@ public struct JK55AASession: BMSProtocol {
     private var recordIsPending = false
 
     /// - Parameter listenOnly: transmit nothing even if no master is heard.
-    public init(addresses: FixedArray<16, UInt8>, pace: PollPace = PollPace(), listenOnly: Bool = false) {
+    public init(addresses: PackList<UInt8>, pace: PollPace = PollPace(), listenOnly: Bool = false) {
         self.addresses = addresses
         var isMasterConfigured = false
         for i in 0..<addresses.count where addresses[i] == 0 { isMasterConfigured = true }

@@ -33,7 +33,7 @@ public struct JKModbusSession: BMSProtocol {
         }
     }
 
-    private let addresses: FixedArray<16, UInt8>
+    private let addresses: PackList<UInt8>
     private var schedule: BusSchedule
     private var stream = JKBusStream()
     private var step = Step.status
@@ -42,7 +42,7 @@ public struct JKModbusSession: BMSProtocol {
     /// The status of this poll is in `reading`.
     private var hasStatus = false
 
-    public init(addresses: FixedArray<16, UInt8>, pace: PollPace = PollPace()) {
+    public init(addresses: PackList<UInt8>, pace: PollPace = PollPace()) {
         self.addresses = addresses
         // A packet ends with 3.5 characters of silence, 0.3 ms at 115200 baud; the clock counts whole milliseconds.
         schedule = BusSchedule(

@@ -11,6 +11,7 @@ public struct JKPackMemory: Sendable {
     var silentSince: Instant?
     private var clock = SessionClock()
 
+    @inline(never)
     public init() {}
 
     func settingsAreDue(at now: Instant, after age: Milliseconds) -> Bool {
