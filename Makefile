@@ -42,6 +42,15 @@ test: ## unit, golden, capture and property tests, then those against the Python
 	swift test
 	scripts/peers .build/debug
 
+.PHONY: firmware-size
+firmware-size: ## how big the image for a microcontroller is and where the bytes are; PACKBRIDGE_BMS="modbus 55aa can" for more protocols
+	FIRMWARE=virt swift build -c release --experimental-lto-mode full --triple riscv32-none-none-eabi --toolset toolsets/virt.json \
+	    --scratch-path .build-firmware/size --product FirmwareVirt
+	scripts/firmware-size .build-firmware/size/riscv32-none-none-eabi/release/FirmwareVirt --most $(FIRMWARE_MOST)
+
+# Bytes of flash that the default image may take: a little more than it does.
+FIRMWARE_MOST ?= 122000
+
 .PHONY: embedded-check
 embedded-check: ## the core builds for riscv32 in Embedded Swift and links without an allocator
 	scripts/embedded-check

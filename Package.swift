@@ -105,23 +105,24 @@ let firmware: [Target] =
 
 // What makes the image for a microcontroller small; `scripts/firmware-size` shows what it comes to.
 let microcontroller = embedded || board != nil
-let sizeSettings: [SwiftSetting] = [
-    // Capacities: `Sources/Battery/Capacity.swift`. Protocols: `Sources/BridgeEngine/BuildContents.swift`.
-    .define("MICROCONTROLLER")
-] + (Context.environment["PACKBRIDGE_BMS"] ?? "").split(separator: " ").map { .define("BMS_\($0.uppercased())") } + [
-    .unsafeFlags([
-        // Elements of an InlineArray are read as if they had no alignment; without this a word is read byte by byte.
-        "-Xcc", "-mno-strict-align",
-        // One trap for all checks of a function.
-        "-Xfrontend", "-mergeable-traps",
-        // Registers are saved by the functions of Sources/Runtime/save.S.
-        "-Xcc", "-msave-restore",
-    ]),
-]
+let sizeSettings: [SwiftSetting] =
+    [
+        // Capacities: `Sources/Battery/Capacity.swift`. Protocols: `Sources/BridgeEngine/BuildContents.swift`.
+        .define("MICROCONTROLLER")
+    ] + (Context.environment["PACKBRIDGE_BMS"] ?? "").split(separator: " ").map { .define("BMS_\($0.uppercased())") } + [
+        .unsafeFlags([
+            // Elements of an InlineArray are read as if they had no alignment; without this a word is read byte by byte.
+            "-Xcc", "-mno-strict-align",
+            // One trap for all checks of a function.
+            "-Xfrontend", "-mergeable-traps",
+            // Registers are saved by the functions of Sources/Runtime/save.S.
+            "-Xcc", "-msave-restore",
+        ])
+    ]
 
 // The optimizer of Swift inlines for speed even with -Osize. Here what pays in bytes is left to the linker, which sees the whole image.
 // Elsewhere it has to inline, or closures would be allocated.
-let inlinedByLinker: Set = ["ChargeControl"]
+let inlinedByLinker: Set = ["ChargeControl", "InverterDialects"]
 
 let package = Package(
     name: "packbridge",

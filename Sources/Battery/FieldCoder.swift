@@ -82,11 +82,13 @@ public struct FieldWriter<let capacity: Int>: FieldCoder, Sendable {
 
     @inlinable
     public mutating func field<T: FixedWidthInteger>(_ value: inout T) {
-        var rest = value
-        for _ in 0..<(T.bitWidth / 8) {
-            append(UInt8(truncatingIfNeeded: rest))
-            if T.bitWidth > 8 { rest >>= 8 }
-        }
+        append(UInt64(truncatingIfNeeded: value), width: T.bitWidth / 8)
+    }
+
+    /// The lowest `width` bytes of a number.
+    @inlinable
+    mutating func append(_ number: UInt64, width: Int) {
+        for i in 0..<width { append(UInt8(truncatingIfNeeded: number >> UInt64(8 * i))) }
     }
 
     @inlinable
@@ -130,15 +132,20 @@ public struct FieldReader<let capacity: Int>: FieldCoder {
 
     @inlinable
     public mutating func field<T: FixedWidthInteger>(_ value: inout T) {
-        let width = T.bitWidth / 8
+        if let number = take(width: T.bitWidth / 8) { value = T(truncatingIfNeeded: number) }
+    }
+
+    /// The next `width` bytes as a number; nil when there are fewer.
+    @inlinable
+    mutating func take(width: Int) -> UInt64? {
         if position + width > end {
             isValid = false
-            return
+            return nil
         }
-        var bits: UInt64 = 0
-        for i in 0..<width { bits |= UInt64(bytes[position + i]) << UInt64(8 * i) }
+        var number: UInt64 = 0
+        for i in 0..<width { number |= UInt64(bytes[position + i]) << UInt64(8 * i) }
         position += width
-        value = T(truncatingIfNeeded: bits)
+        return number
     }
 
     @inlinable

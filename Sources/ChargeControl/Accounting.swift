@@ -11,29 +11,29 @@ public enum LimitedQuantity: UInt8, Equatable, Sendable, CaseIterable, BitwiseCo
         mutating func add(_ dt: Milliseconds, voltage v: LimitRule, charge c: LimitRule, discharge d: LimitRule) {}
     }
 #else
-/// How long each limiter has held CVL, CCL or DCL below its configured maximum since start, ms.
-public struct LimitedTime: Sendable, BitwiseCopyable {
-    private var voltage = InlineArray<64, Milliseconds>(repeating: 0)
-    private var charge = InlineArray<64, Milliseconds>(repeating: 0)
-    private var discharge = InlineArray<64, Milliseconds>(repeating: 0)
+    /// How long each limiter has held CVL, CCL or DCL below its configured maximum since start, ms.
+    public struct LimitedTime: Sendable, BitwiseCopyable {
+        private var voltage = InlineArray<64, Milliseconds>(repeating: 0)
+        private var charge = InlineArray<64, Milliseconds>(repeating: 0)
+        private var discharge = InlineArray<64, Milliseconds>(repeating: 0)
 
-    init() {}
+        init() {}
 
-    public subscript(_ quantity: LimitedQuantity, _ rule: LimitRule) -> Milliseconds {
-        let i = Int(rule.rawValue) & 63
-        return switch quantity {
-        case .voltage: voltage[i]
-        case .charge: charge[i]
-        case .discharge: discharge[i]
+        public subscript(_ quantity: LimitedQuantity, _ rule: LimitRule) -> Milliseconds {
+            let i = Int(rule.rawValue) & 63
+            return switch quantity {
+            case .voltage: voltage[i]
+            case .charge: charge[i]
+            case .discharge: discharge[i]
+            }
+        }
+
+        mutating func add(_ dt: Milliseconds, voltage v: LimitRule, charge c: LimitRule, discharge d: LimitRule) {
+            voltage[Int(v.rawValue) & 63] += dt
+            charge[Int(c.rawValue) & 63] += dt
+            discharge[Int(d.rawValue) & 63] += dt
         }
     }
-
-    mutating func add(_ dt: Milliseconds, voltage v: LimitRule, charge c: LimitRule, discharge d: LimitRule) {
-        voltage[Int(v.rawValue) & 63] += dt
-        charge[Int(c.rawValue) & 63] += dt
-        discharge[Int(d.rawValue) & 63] += dt
-    }
-}
 #endif
 
 /// Energy through the bank in each direction, Wh, monotonic; the part of a Wh is kept.

@@ -8,7 +8,10 @@ public struct Controller: Sendable {
     public internal(set) var output = ControlOutput()
     /// Fill the limiter lists of `output` too. Costs time; off on the hot path.
     #if MICROCONTROLLER
-        public var listsLimiters: Bool { get { false } set {} }
+        public var listsLimiters: Bool {
+            get { false }
+            set {}
+        }
     #else
         public var listsLimiters = false
     #endif

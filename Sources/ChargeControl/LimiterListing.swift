@@ -5,7 +5,10 @@ import Battery
 /// Off on the hot path: then `add` costs one comparison.
 struct LimiterListing: Sendable, BitwiseCopyable {
     #if MICROCONTROLLER
-        var isOn: Bool { get { false } set {} }
+        var isOn: Bool {
+            get { false }
+            set {}
+        }
     #else
         var isOn = false
     #endif

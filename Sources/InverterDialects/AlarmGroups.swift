@@ -2,48 +2,44 @@ import Battery
 
 /// Alarms grouped as inverters know them. Each dialect's file shows which of its bits a group sets.
 extension Alarms {
-    static var overVoltage: Alarms { [.packOverVoltage, .cellOverVoltage] }
-    static var underVoltage: Alarms { [.packUnderVoltage, .cellUnderVoltage] }
+    static var overVoltage: Alarms { Alarms.packOverVoltage.union(.cellOverVoltage) }
+    static var underVoltage: Alarms { Alarms.packUnderVoltage.union(.cellUnderVoltage) }
     static var overTemperature: Alarms {
-        [
-            .mosfetOverTemperature, .cellOverTemperature, .boxOverTemperature, .chargeOverTemperature,
-            .dischargeOverTemperature,
-        ]
+        Alarms.mosfetOverTemperature.union(.cellOverTemperature).union(.boxOverTemperature).union(.chargeOverTemperature).union(
+            .dischargeOverTemperature)
     }
     static var underTemperature: Alarms {
-        [.cellUnderTemperature, .chargeUnderTemperature, .dischargeUnderTemperature]
+        Alarms.cellUnderTemperature.union(.chargeUnderTemperature).union(.dischargeUnderTemperature)
     }
 
     /// What stops the charge because it is too hot or too cold. Alarms that do not state a direction are among them
     /// (amendments.md, 8).
     static var chargeHeat: Alarms {
-        [.chargeOverTemperature, .mosfetOverTemperature, .cellOverTemperature, .boxOverTemperature]
+        Alarms.chargeOverTemperature.union(.mosfetOverTemperature).union(.cellOverTemperature).union(.boxOverTemperature)
     }
-    static var chargeCold: Alarms { [.chargeUnderTemperature, .cellUnderTemperature] }
+    static var chargeCold: Alarms { Alarms.chargeUnderTemperature.union(.cellUnderTemperature) }
 
     /// What stops the discharge. Alarms without a direction count only when the control logic has stopped it.
     static func dischargeHeat(isStopped: Bool) -> Alarms {
-        let always: Alarms = [.dischargeOverTemperature, .mosfetOverTemperature]
-        return isStopped ? always.union([.cellOverTemperature, .boxOverTemperature]) : always
+        let always = Alarms.dischargeOverTemperature.union(.mosfetOverTemperature)
+        return isStopped ? always.union(Alarms.cellOverTemperature.union(.boxOverTemperature)) : always
     }
     static func dischargeCold(isStopped: Bool) -> Alarms {
-        isStopped ? [.dischargeUnderTemperature, .cellUnderTemperature] : .dischargeUnderTemperature
+        isStopped ? Alarms.dischargeUnderTemperature.union(.cellUnderTemperature) : .dischargeUnderTemperature
     }
 
     /// Everything that every dialect has an own bit for.
     static var withDirection: Alarms {
-        [
-            .overVoltage, .underVoltage, .overTemperature, .underTemperature, .dischargeOverCurrent, .shortCircuit,
-            .chargeOverCurrent,
-        ]
+        Alarms.overVoltage.union(.underVoltage).union(.overTemperature).union(.underTemperature).union(.dischargeOverCurrent).union(
+            .shortCircuit
+        ).union(.chargeOverCurrent)
     }
 
     /// A fault of the battery's electronics: worth a warning where the dialect has nothing more exact.
     static var electronics: Alarms {
-        [
-            .hardwareA, .hardwareB, .bmsInternal, .cellCount, .chargeSwitchFault, .dischargeSwitchFault,
-            .temperatureSensor, .communication, .other,
-        ]
+        Alarms.hardwareA.union(.hardwareB).union(.bmsInternal).union(.cellCount).union(.chargeSwitchFault).union(
+            .dischargeSwitchFault
+        ).union(.temperatureSensor).union(.communication).union(.other)
     }
 
     /// The bit `position` when any alarm of `group` is set, otherwise 0.

@@ -75,9 +75,9 @@ public enum DeyePCSCAN: InverterDialect {
             | alarms.bit(10, .cellImbalance) | alarms.bit(12, .mosfetOverTemperature)
     }
 
-    private static var switches: Alarms { [.chargeSwitchFault, .dischargeSwitchFault] }
+    private static var switches: Alarms { Alarms.chargeSwitchFault.union(.dischargeSwitchFault) }
     private static var named: Alarms {
-        .withDirection.union([.cellImbalance, .cellCount, .temperatureSensor, switches])
+        .withDirection.union(Alarms.cellImbalance.union(.cellCount).union(.temperatureSensor).union(switches))
     }
 
     /// "DY", pack 001, maker of the cells (0: not one of Deye's list), nominal capacity in 0.1 Ah.

@@ -30,7 +30,7 @@ public enum HybridLiCAN: InverterDialect {
         var bits: UInt64 = 0
         if report.chargeEnabled { bits |= 1 << 7 }
         if report.dischargeEnabled { bits |= 1 << 6 }
-        if !report.requests.isDisjoint(with: [.forceCharge1, .forceCharge2]) { bits |= 1 << 5 }
+        if !report.requests.isDisjoint(with: ChargeRequests.forceCharge1.union(.forceCharge2)) { bits |= 1 << 5 }
         return CANFrame(id: 0x35C, length: 8, word: bits)
     }
 

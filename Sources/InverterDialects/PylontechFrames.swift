@@ -112,7 +112,7 @@ enum PylontechAlarms {
     private static func group(_ alarms: Alarms) -> UInt64 {
         alarms.bit(1, .overVoltage) | alarms.bit(2, .underVoltage)
             | alarms.bit(3, .overTemperature) | alarms.bit(4, .underTemperature)
-            | alarms.bit(7, [.dischargeOverCurrent, .shortCircuit]) | alarms.bit(8, .chargeOverCurrent)
+            | alarms.bit(7, Alarms.dischargeOverCurrent.union(.shortCircuit)) | alarms.bit(8, .chargeOverCurrent)
     }
 
     /// "PN" in bytes 5 and 6.

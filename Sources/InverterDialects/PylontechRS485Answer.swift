@@ -97,15 +97,15 @@ enum PylontechRS485Answer {
         let temperatures = Temperatures(pack).list.count
         info.write(UInt8(truncatingIfNeeded: temperatures))
         for _ in 0..<temperatures { info.write(any.state(below: .underTemperature, above: .overTemperature)) }
-        info.write(any.state(below: [], above: .chargeOverCurrent))
+        info.write(any.state(below: Alarms(), above: .chargeOverCurrent))
         info.write(any.state(below: .packUnderVoltage, above: .packOverVoltage))
-        info.write(any.state(below: [], above: [.dischargeOverCurrent, .shortCircuit]))
+        info.write(any.state(below: Alarms(), above: Alarms.dischargeOverCurrent.union(.shortCircuit)))
         let tripped = bank.protections
         info.write(
             byte(
                 tripped.bit(7, .packUnderVoltage) | tripped.bit(6, .chargeHeat)
                     | tripped.bit(5, .dischargeHeat(isStopped: !bank.dischargeEnabled))
-                    | tripped.bit(4, [.dischargeOverCurrent, .shortCircuit]) | tripped.bit(2, .chargeOverCurrent)
+                    | tripped.bit(4, Alarms.dischargeOverCurrent.union(.shortCircuit)) | tripped.bit(2, .chargeOverCurrent)
                     | tripped.bit(1, .cellUnderVoltage) | tripped.bit(0, .overVoltage)))
         let current = WireValue.nearest(pack.current ?? 0, 100)
         var switches: UInt8 = 1 << 3
@@ -252,7 +252,7 @@ enum PylontechRS485Answer {
     }
 
     private static func currents(_ alarms: Alarms) -> UInt64 {
-        alarms.bit(6, .chargeOverCurrent) | alarms.bit(5, [.dischargeOverCurrent, .shortCircuit])
+        alarms.bit(6, .chargeOverCurrent) | alarms.bit(5, Alarms.dischargeOverCurrent.union(.shortCircuit))
     }
 
     // MARK: 63 and 92

@@ -78,9 +78,11 @@ enum AlarmPairs {
             | alarms.bit(24, .cellImbalance)
     }
 
-    private static var switches: Alarms { [.chargeSwitchFault, .dischargeSwitchFault] }
-    private static var inside: Alarms { .electronics.subtracting([.other, .chargeSwitchFault, .dischargeSwitchFault]) }
-    private static var named: Alarms { .withDirection.union([.cellImbalance, switches, inside]) }
+    private static var switches: Alarms { Alarms.chargeSwitchFault.union(.dischargeSwitchFault) }
+    private static var inside: Alarms {
+        .electronics.subtracting(Alarms.other.union(.chargeSwitchFault).union(.dischargeSwitchFault))
+    }
+    private static var named: Alarms { .withDirection.union(Alarms.cellImbalance.union(switches).union(inside)) }
 
     static func signals(_ visit: (Signal) -> Void) {
         visit(Signal(0x35A, "A_General", at: 0, 2))
