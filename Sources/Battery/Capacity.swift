@@ -10,16 +10,17 @@
         /// At most as many as packs.
         public typealias PackList<Element: BitwiseCopyable & Sendable> = FixedArray<4, Element>
     #else
-        /// The most packs in one bank: each has a line of its own, and a board has two. A pack takes 2.3 KB.
-        public let maximumPacks = 2
-        public typealias PerPack<Element> = InlineArray<2, Element>
-        public typealias PackList<Element: BitwiseCopyable & Sendable> = FixedArray<2, Element>
+        /// The most packs in one bank: a board has one line towards packs, and without a bus protocol one pack is on it.
+        public let maximumPacks = 1
+        public typealias PerPack<Element> = InlineArray<1, Element>
+        public typealias PackList<Element: BitwiseCopyable & Sendable> = FixedArray<1, Element>
     #endif
 
-    /// The most lines towards packs: one UART, and one more (CAN, or readings over Link).
-    public let maximumBMSPorts = 2
-    public typealias PerBMSPort<Element> = InlineArray<2, Element>
-    public typealias BMSPortList<Element: BitwiseCopyable & Sendable> = FixedArray<2, Element>
+    /// Lines towards packs, and ports towards inverters.
+    public typealias PerBMSPort<Element> = InlineArray<1, Element>
+    public typealias BMSPortList<Element: BitwiseCopyable & Sendable> = FixedArray<1, Element>
+    public typealias PerInverterPort<Element> = InlineArray<1, Element>
+    public typealias InverterPortList<Element: BitwiseCopyable & Sendable> = FixedArray<1, Element>
 #else
     /// The most packs in one bank.
     public let maximumPacks = 16
@@ -28,8 +29,9 @@
     /// At most as many as packs.
     public typealias PackList<Element: BitwiseCopyable & Sendable> = FixedArray<16, Element>
 
-    /// The most lines towards packs.
-    public let maximumBMSPorts = 16
+    /// Lines towards packs, and ports towards inverters.
     public typealias PerBMSPort<Element> = InlineArray<16, Element>
     public typealias BMSPortList<Element: BitwiseCopyable & Sendable> = FixedArray<16, Element>
+    public typealias PerInverterPort<Element> = InlineArray<2, Element>
+    public typealias InverterPortList<Element: BitwiseCopyable & Sendable> = FixedArray<2, Element>
 #endif

@@ -80,7 +80,7 @@ public struct InverterPortConfiguration: Equatable, Sendable, BitwiseCopyable {
 public struct BridgeConfiguration: Equatable, Sendable {
     public var control: ControlConfiguration
     public var bmsPorts = BMSPortList<BMSPortConfiguration>(filler: BMSPortConfiguration())
-    public var inverterPorts = FixedArray<2, InverterPortConfiguration>(filler: InverterPortConfiguration())
+    public var inverterPorts = InverterPortList<InverterPortConfiguration>(filler: InverterPortConfiguration())
     /// Counts up with every change; stored in the persisted record.
     public var generation: UInt32 = 0
 

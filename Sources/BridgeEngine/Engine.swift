@@ -12,10 +12,10 @@ public struct Engine: Sendable {
     public internal(set) var controller: Controller
 
     var bmsPorts: PerBMSPort<BMSPort>
-    var inverterPorts: InlineArray<2, InverterPort>
+    var inverterPorts: PerInverterPort<InverterPort>
     var readings = PerPack<LastReading>(repeating: LastReading())
     /// The ears of the ports on RS485.
-    var responders = InlineArray<2, PylontechRS485Responder>(repeating: PylontechRS485Responder())
+    var responders = PerInverterPort<PylontechRS485Responder>(repeating: PylontechRS485Responder())
     /// What the sessions remember of each pack, for all lines together.
     private var memories = PerPack<JKPackMemory>(repeating: JKPackMemory())
     var events = EventLog()
@@ -446,5 +446,5 @@ public struct SeenState: Sendable {
     var packStates = PerPack<PackState>(repeating: .absent)
     var packAlarms = PerPack<UInt32>(repeating: 0)
     /// The inverter of the port was heard within the last ten seconds.
-    public internal(set) var heartbeat = InlineArray<2, Bool>(repeating: false)
+    public internal(set) var heartbeat = PerInverterPort<Bool>(repeating: false)
 }

@@ -87,10 +87,10 @@ public enum LinkConfigure {
     static let headerSize = 4
 
     /// The complete message, for the side that sends it.
-    public static func message(_ configuration: BridgeConfiguration, identity: UInt32, sequence: UInt32) -> FieldWriter<2064> {
+    public static func message(_ configuration: BridgeConfiguration, identity: UInt32, sequence: UInt32) -> LinkWriter {
         let image = configuration.image()
         var identity = identity
-        var writer = FieldWriter<2064>()
+        var writer = LinkWriter()
         linkMessage(.configure, sequence: sequence, into: &writer) { writer in
             writer.field(&identity)
             for i in 0..<image.count { writer.append(image.bytes[i]) }

@@ -74,7 +74,7 @@ extension ControlRecord {
         coder.field(&rawAtFull)
         coder.field(&charge)
         coder.field(&learnedCapacity)
-        for pack in 0..<maximumPacks {
+        for pack in 0..<InlineCounts.places {
             var count = flaps[pack]
             coder.field(&count)
             flaps[pack] = count

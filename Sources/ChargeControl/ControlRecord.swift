@@ -51,6 +51,9 @@ public struct ControlRecord: Equatable, Sendable, BitwiseCopyable {
 
 /// One small counter per pack.
 public struct InlineCounts: Equatable, Sendable, BitwiseCopyable {
+    /// As many as the record has on every machine, whatever a build has room for.
+    public static let places = 16
+
     private var low: UInt64 = 0
     private var high: UInt64 = 0
 
