@@ -4,6 +4,8 @@ public protocol FieldCoder {
     mutating func field<T: FixedWidthInteger>(_ value: inout T)
     /// A byte was read that has no meaning in its place: the whole message is invalid.
     mutating func refuse()
+    /// More elements than this build has room for: valid perhaps, but not here.
+    mutating func refuseForRoom()
 }
 
 extension FieldCoder {
@@ -53,7 +55,7 @@ extension FieldCoder {
         var count = UInt8(truncatingIfNeeded: value.count)
         field(&count)
         if Int(count) > capacity {
-            refuse()
+            refuseForRoom()
             return
         }
         while value.count < Int(count) { value.append(filler) }
@@ -94,6 +96,9 @@ public struct FieldWriter<let capacity: Int>: FieldCoder, Sendable {
     @inlinable
     public mutating func refuse() {}
 
+    @inlinable
+    public mutating func refuseForRoom() {}
+
     /// Hands out the written bytes.
     @inlinable
     public borrowing func withBytes<R, E: Error>(_ body: (Span<UInt8>) throws(E) -> R) throws(E) -> R {
@@ -122,6 +127,8 @@ public struct FieldReader<let capacity: Int>: FieldCoder {
     public var position: Int
     @usableFromInline let end: Int
     public var isValid = true
+    /// It is not valid because an array has more elements than there is room for.
+    public var lacksRoom = false
 
     public init(_ bytes: InlineArray<capacity, UInt8>, from start: Int, to end: Int) {
         precondition(start >= 0 && end <= capacity)
@@ -150,6 +157,12 @@ public struct FieldReader<let capacity: Int>: FieldCoder {
 
     @inlinable
     public mutating func refuse() {
+        isValid = false
+    }
+
+    @inlinable
+    public mutating func refuseForRoom() {
+        if isValid { lacksRoom = true }
         isValid = false
     }
 }

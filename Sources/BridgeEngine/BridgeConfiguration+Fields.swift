@@ -27,6 +27,8 @@ extension BridgeConfiguration {
 
     public enum ImageProblem: Error, Equatable, Sendable {
         case tooLong, checksum, layout(UInt16), content
+        /// More packs, lines or ports than this build has room for.
+        case noRoom
         /// A BMS protocol that this build leaves out.
         case notInThisBuild(BMSProtocolName)
     }
@@ -51,6 +53,7 @@ extension BridgeConfiguration {
         if layout != Self.layout { throw .layout(layout) }
         self.init(control: ControlConfiguration(chemistry: .lfp))
         visitFields(&reader)
+        if reader.lacksRoom { throw .noRoom }
         if !reader.isValid || reader.position != image.count - 4 { throw .content }
         for port in 0..<bmsPorts.count where !bmsPorts[port].bmsProtocol.isInThisBuild {
             throw .notInThisBuild(bmsPorts[port].bmsProtocol)

@@ -97,7 +97,10 @@ public struct BoardPorts<B: Board>: EnginePorts {
             if !new.control.problems().isEmpty { return .badConfiguration }
             if !Self.canServe(new) { return .notSupported }
         } catch {
-            return .badConfiguration
+            return switch error {
+            case .noRoom, .notInThisBuild: .notSupported
+            case .tooLong, .checksum, .layout, .content: .badConfiguration
+            }
         }
         if !configurations.append(image) { return .notStored }
         isRestartWanted = true

@@ -77,7 +77,8 @@ struct FirmwareConfigure: ParsableCommand {
     private func words(_ refusal: CommandRefusal) -> String {
         switch refusal {
         case .badConfiguration: "its firmware has another layout of the configuration; flash the one of this version"
-        case .notSupported: "a board has one serial line for all packs and one CAN bus, and nothing else"
+        case .notSupported:
+            "a board has one serial line for all packs and one CAN bus, and its image only the BMS protocols and the packs it was built for"
         case .notStored: "its flash does not take it; the configuration before is still in force"
         default: stableName(refusal)
         }
