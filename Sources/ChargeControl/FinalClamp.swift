@@ -38,8 +38,8 @@ enum FinalClamp {
             }
         }
         report.chargeVoltageLimit = min(report.chargeVoltageLimit, configuration.cellsInSeries * perCell / 100 * 100)
-        var charge = min(report.chargeCurrentLimit, configuration.userCharge, Int32(clamping: chargeSum))
-        var discharge = min(report.dischargeCurrentLimit, configuration.userDischarge, Int32(clamping: dischargeSum))
+        var charge = min(min(report.chargeCurrentLimit, configuration.userCharge), Int32(clamping: chargeSum))
+        var discharge = min(min(report.dischargeCurrentLimit, configuration.userDischarge), Int32(clamping: dischargeSum))
         if !anyRecent {
             report.chargeEnabled = false
             report.dischargeEnabled = false
