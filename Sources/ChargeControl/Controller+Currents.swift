@@ -189,13 +189,13 @@ extension Controller {
         let isResting = phase.phase == .rest && configuration.inverter.disablesChargeInRest && chargeSlew.value == 0
         chargeEnable.update(
             !(charge.bound == 0 && charge.rule.blocks) && !isPaused && !isResting && !chargeObedience.withdraws,
-            cameToLife: cameToLife, at: now)
+            isSteady: bank.isSteady, cameToLife: cameToLife, at: now)
         let dischargeBlocked = discharge.bound == 0 && (discharge.rule.blocks || discharge.rule == .emptyLatch)
         let isDischargePaused = overrides.pausesDischarge(at: now) && dischargeSlew.value == 0
         let isCut = dischargeObedience.withdraws && configuration.obeyDischargeAction == .cut
         dischargeEnable.update(
-            !dischargeBlocked && !isDischargePaused && !dischargeVoltage.isBelow && !isCut, cameToLife: cameToLife,
-            at: now)
+            !dischargeBlocked && !isDischargePaused && !dischargeVoltage.isBelow && !isCut, isSteady: bank.isSteady,
+            cameToLife: cameToLife, at: now)
 
         let before = (output.report.chargeCurrentLimit, output.report.dischargeCurrentLimit)
         let wereEnabled = (output.report.chargeEnabled, output.report.dischargeEnabled)

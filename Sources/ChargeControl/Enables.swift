@@ -1,6 +1,7 @@
 import Battery
 
-/// One permission flag (charge-control.md §7.8): false wins at once, true comes back after 10 s of continuous permission.
+/// One permission flag (charge-control.md §7.8): false wins at once, true comes back after 10 s of continuous permission on fresh
+/// data. Held data prove nothing: a flag must not come back with their age (P10).
 struct Enable: Sendable, BitwiseCopyable {
     private(set) var isOn = false
     /// It has been true in this run, so a false one "went false" and has to wait.
@@ -11,12 +12,14 @@ struct Enable: Sendable, BitwiseCopyable {
 
     init() {}
 
-    /// - Parameter cameToLife: the first pack has just left JOINING, which has waited its 10 s already (amendment 6).
-    mutating func update(_ permission: Bool, cameToLife: Bool, at now: Instant) {
-        let since = permitted.update(permission, at: now)
+    /// - Parameters:
+    ///   - isSteady: every pack that conducts is fresh and beyond suspicion.
+    ///   - cameToLife: the first pack has just left JOINING, which has waited its 10 s already (amendment 6).
+    mutating func update(_ permission: Bool, isSteady: Bool, cameToLife: Bool, at now: Instant) {
+        let since = permitted.update(permission && isSteady, at: now)
         if !permission {
             isOn = false
-        } else if !wasOn || cameToLife || since >= Self.returnsAfter {
+        } else if cameToLife || isSteady && (!wasOn || since >= Self.returnsAfter) {
             isOn = true
             wasOn = true
         }

@@ -35,6 +35,12 @@ struct Liveness: Sendable, BitwiseCopyable {
     /// The moment from which the data count as old; nil when the identical rule has no better one than the last snapshot.
     var lastAdvance: Instant? { isFrozenByCounter ? advancedAt : nil }
     private var isFrozenByCounter = false
+    private var hasCounter = false
+
+    /// It has shown within this time that it lives: its counter runs, or a value has changed.
+    func livedWithin(_ time: Milliseconds, at now: Instant) -> Bool {
+        hasCounter ? !isFrozenByCounter : identicalSince != never && now.since(identicalSince) < time
+    }
 
     /// - Returns: true when the snapshot only repeats what is already known.
     mutating func update(_ reading: PackReading, poll: Milliseconds, at now: Instant) -> Bool {
@@ -55,7 +61,7 @@ struct Liveness: Sendable, BitwiseCopyable {
         }
         let identical = now.since(identicalSince)
         let current = reading.current ?? 0
-        let hasCounter = advancedAt != never && reading.uptime != nil && reading.uptimeResolution <= 2000
+        hasCounter = advancedAt != never && reading.uptime != nil && reading.uptimeResolution <= 2000
         let isFrozenUnderLoad = !hasCounter && identical >= 120_000 && current.magnitude >= 2000
         isStuckAtRest = identical >= 15 * 60_000
         return isFrozenByCounter || isFrozenUnderLoad

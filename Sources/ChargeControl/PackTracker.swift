@@ -427,8 +427,10 @@ struct PackTracker: Sendable, BitwiseCopyable {
         let open =
             measures.isCurrentKnown && measures.current.magnitude < 300 && bank.carriesCurrent && couldFlow
             && bank.voltage != nil && difference > bank.equalDifference
-        // 10 s, so that a slow poll under a load step does not look like an open breaker.
-        return breakerOpen.update(open, at: now) >= 10_000
+        // 10 s, so that a slow poll under a load step does not look like an open breaker. And the unit must have lived meanwhile: one
+        // that repeats itself says nothing about its current, and the limit of a pack that may carry some has to count.
+        let time = breakerOpen.update(open, at: now)
+        return time >= 10_000 && liveness.livedWithin(time, at: now)
     }
 
     private mutating func updateEqualising(_ bank: Surroundings, difference: Millivolts, at now: Instant) {

@@ -172,7 +172,7 @@ public struct InvariantChecker: Sendable {
         if overVoltageChanged() { voltageCaps.append(voltageCap, at: now) }
         let zero = reference.dischargeZero(underVoltage: underVoltage)
         // After a loss the pack proves itself with three snapshots over 5 s before it is looked at.
-        let start = wasGone ? now + 7_000 : now
+        let start = max(now, packs[pack].lastGap + 7_000)
         let since = packs[pack].lowest <= zero ? (packs[pack].emptySince < 0 ? start : packs[pack].emptySince) : -1
         packs[pack].emptySince = since
         let p = packs[pack]

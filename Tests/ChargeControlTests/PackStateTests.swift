@@ -145,6 +145,20 @@ import Testing
         #expect(rig.report.chargeCurrentLimit == 135_000)
     }
 
+    @Test func `a unit that repeats itself proves no open breaker, one that lives does (soak, seed 4042)`() {
+        var rig = bank(2)
+        rig.hasCounter = false
+        rig.packs[0].current = 50_000
+        rig.packs[1].setAll(3316)
+        rig.packs[1].dynamicDischargeLimit = 20_000
+        rig.run(seconds: 60)
+        #expect(rig.output.packs[1].state == .active)
+        #expect(rig.report.dischargeCurrentLimit <= 40_000, "its limit goes on counting")
+        rig.packs[1].cells[3] += 1
+        rig.second()
+        #expect(rig.output.packs[1].state == .isolated)
+    }
+
     @Test func `a pack whose charge switch keeps the current away is no open breaker, and its limit goes on counting`() {
         var rig = bank(2)
         rig.packs[0].current = 50_000

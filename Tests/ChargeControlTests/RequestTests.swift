@@ -113,6 +113,22 @@ import Testing
 
     // MARK: Overrides
 
+    @Test func `a permission does not come back while the data grow old (P10; soak, seeds 4079 and 4140)`() throws {
+        var rig = settled()
+        try rig.controller.handle(.pauseCharge(for: 60_000), at: rig.now)
+        try rig.controller.handle(.pauseDischarge(for: 60_000), at: rig.now)
+        rig.run(seconds: 50)
+        #expect(!rig.report.chargeEnabled && !rig.report.dischargeEnabled)
+        rig.answers[0] = false
+        for _ in 0..<40 {
+            rig.second()
+            #expect(!rig.report.chargeEnabled && !rig.report.dischargeEnabled)
+        }
+        rig.answers[0] = true
+        rig.run(seconds: 60)
+        #expect(rig.report.chargeEnabled && rig.report.dischargeEnabled)
+    }
+
     @Test func `a pause ramps down in 10 s, then takes the enable, and expires`() throws {
         var rig = settled()
         try rig.controller.handle(.pauseCharge(for: 60_000), at: rig.now)

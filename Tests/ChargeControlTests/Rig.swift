@@ -8,6 +8,8 @@ struct Rig {
     var packs: [PackReading]
     /// Packs that answer.
     var answers: [Bool]
+    /// The units send a counter that advances.
+    var hasCounter = true
     var now: Instant
     /// Everything that was told, one entry per tick.
     private(set) var history: [Told] = []
@@ -45,7 +47,7 @@ struct Rig {
         now = now + 1000
         uptime += 1000
         for i in packs.indices where answers[i] {
-            packs[i].uptime = uptime
+            packs[i].uptime = hasCounter ? uptime : nil
             packs[i].uptimeResolution = 1000
             controller.accept(packs[i], pack: i, at: now)
         }
