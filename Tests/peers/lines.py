@@ -59,7 +59,7 @@ def course(binaries, name, protocol, addresses, port="{}", extra=""):
         )
         control = subprocess.Popen([binaries / "packbridge", "control", "--config", configuration])
         try:
-            risen = wait(binaries, link, lambda s: limits(s) == (30_000, 40_000), 90)
+            risen = wait(binaries, link, lambda s: limits(s) == (30_000, 40_000) and all(len(p["cells_mV"]) == 16 for p in s["packs"]), 90)
             report.check("the limits rise to what is configured", risen is not None, (status(binaries, link) or {}).get("told"))
             if risen:
                 report.equal("packs", len(risen["packs"]), len(addresses))
