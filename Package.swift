@@ -73,6 +73,7 @@ let probes: [Target] = [
     .target(name: "Runtime"),
     .target(name: "ProbeBoard"),
     .executableTarget(name: "LinkProbe", dependencies: ["BridgeEngine", "Runtime", "ProbeBoard"]),
+    .executableTarget(name: "DialectProbe", dependencies: ["InverterDialects", "Runtime", "ProbeBoard"]),
     .executableTarget(name: "AllocationProbe", dependencies: ["Runtime", "ProbeBoard"]),
 ]
 
