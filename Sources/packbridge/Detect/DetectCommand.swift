@@ -89,7 +89,8 @@ extension Finding {
         return entry + "}"
     }
 
-    func words(port: String) -> String {
+    /// `jk-55aaeb90 at 9600 baud, addresses 1, 2, 16 cells, 52.8 V`
+    var heard: String {
         var words = protocolName
         if let baud { words += " at \(baud) baud" }
         if !addresses.isEmpty {
@@ -98,6 +99,11 @@ extension Finding {
         }
         if let cells { words += ", \(cells) cells" }
         if let packVoltage { words += ", \(packVoltage / 1000).\(packVoltage % 1000 / 100) V" }
+        return words
+    }
+
+    func words(port: String) -> String {
+        var words = heard
         if isBusy { words += "; somebody asks already, so nothing was sent" }
         return words + "\n  bms: \(entry(port: port))"
     }

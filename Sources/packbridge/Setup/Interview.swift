@@ -337,16 +337,7 @@ final class Interview {
 }
 
 extension Finding {
-    /// `jk-55aaeb90 at 9600 baud: 2 units, addresses 1, 2; 16 cells, 52.8 V`
     var title: String {
-        var text = protocolName
-        if let baud { text += " at \(baud) baud" }
-        if !addresses.isEmpty {
-            text += addresses.count == 1 ? ", address " : ", addresses "
-            text += addresses.map(String.init).joined(separator: ", ")
-        }
-        if let cells { text += ", \(cells) cells" }
-        if let packVoltage { text += ", \(volts(packVoltage, decimals: 1))" }
-        return isBusy ? text + "; another host asks already, so PackBridge only listens" : text
+        isBusy ? heard + "; another host asks already, so PackBridge only listens" : heard
     }
 }
