@@ -50,6 +50,8 @@ public struct InvariantChecker: Sendable {
     /// Charge voltage caps of the last seconds, stored in a history so that a cap that fell has its time to get through.
     var voltageCaps = BoundHistory()
 
+    private var flow = FlowWatch()
+
     // Rises.
     var chargeRise: RiseWatch
     var dischargeRise: RiseWatch
@@ -101,6 +103,7 @@ public struct InvariantChecker: Sendable {
         bootedAt = now
         firstFrameAt = -1
         for i in packs.indices { packs[i].forget() }
+        flow = FlowWatch()
         heard = HeardFrames()
         before = HeardFrames()
         lastHeardAt = InlineArray(repeating: -1)
@@ -165,6 +168,9 @@ public struct InvariantChecker: Sendable {
         if packs[pack].age(at: now) > 3_000 { packs[pack].emptySince = -1 }
         let verdict = packs[pack].hear(m, at: now)
         if verdict == .rejected { return }
+        if flow.hear(packs, at: now) {
+            for i in packs.indices { packs[i].restartAverage() }
+        }
         if wasGone {
             packs[pack].lastGap = now
             packs[pack].cameBack = true
@@ -297,19 +303,19 @@ public struct InvariantChecker: Sendable {
     /// - Parameter extended: packs with the extended hold are on its ladder, where their last snapshot permits that.
     private func bankBound(charging: Bool, at now: Int64, since: Int64, extended: Bool) -> Double {
         let user = charging ? userCharge : userDischarge
-        var (sum, capacity, flow) = (0.0, 0.0, 0.0)
+        var (sum, capacity, carried) = (0.0, 0.0, 0.0)
         for p in packs {
             let (limit, left) = bound(p, charging, since, extended)
             if left <= 0 { continue }
             sum += limit * left
             capacity += p.capacity * left
-            flow += p.average
+            carried += p.average
         }
         if capacity == 0 { return 0 }
         var isCurrent = true
         for p in packs where p.age(at: now) > 4_000 || now - p.lastGap < 60_000 { isCurrent = false }
         var result = min(user, sum)
-        let flows = abs(flow) >= 0.09 * capacity
+        if flow.hasJustChanged(at: now) { isCurrent = false }
         for p in packs {
             let (limit, left) = bound(p, charging, since, extended)
             if left <= 0 { continue }
@@ -321,8 +327,8 @@ public struct InvariantChecker: Sendable {
             if packs.count > 1 && !isCurrent {
                 // What a pack that is not heard carries is anybody's guess within the bounds of aggregation.md §5.
                 share *= 0.5
-            } else if flows && packs.count > 1 {
-                share = min(share, max(0.5 * share, 0.85 * p.average / flow))
+            } else if packs.count > 1 && flow.isMeasured(at: now) {
+                share = min(share, max(0.5 * share, 0.85 * p.average / carried))
             }
             result = min(result, limit / share)
         }

@@ -51,7 +51,7 @@ struct PackWitness: Sendable {
     private(set) var firstAt: Int64 = -1
     private(set) var highest = 0.0
     private(set) var lowest = 0.0
-    /// Amperes, average of about 30 s.
+    /// Amperes, average of about 30 s in one direction of the bank.
     private(set) var average = 0.0
     var charge = BoundHistory()
     var discharge = BoundHistory()
@@ -73,6 +73,8 @@ struct PackWitness: Sendable {
     init(capacity: Double, cellRange: ClosedRange<Double>, userAmperes: Double) {
         (self.capacity, self.cellRange, self.userAmperes) = (capacity, cellRange, userAmperes)
     }
+
+    mutating func restartAverage() { average = Double(last.centiamps) / 100 }
 
     mutating func forget() {
         let fresh = PackWitness(capacity: capacity, cellRange: cellRange, userAmperes: userAmperes)
