@@ -68,12 +68,14 @@ flash: ## build the firmware for BOARD=esp32c3 or esp32c6 and write it over PORT
 	.build-venv/bin/esptool --chip $(BOARD) --port $(PORT) write-flash 0x0 .build-firmware/$(BOARD).bin
 
 .PHONY: firmware-test
-firmware-test: ## the firmware in QEMU between a BMS and an inverter; images, size, reproducible build
-	scripts/bootstrap firmware
+firmware-test: ## the firmware in QEMU between a BMS and an inverter, serve in front of it; vectors and soak on the target; images
+	scripts/bootstrap firmware serve
 	swift build --product packbridge
 	swift build --product firmware-trial-host
+	PACKBRIDGE_SERVICES=1 swift build --product packbridge --scratch-path $(SERVICES)
+	PACKBRIDGE_SERVICES=1 swift build --product packbridge-serve --scratch-path $(SERVICES)
 	scripts/firmware virt esp32c3 esp32c6
-	scripts/firmware-test .build/debug
+	scripts/firmware-test .build/debug $(SERVICES)/debug
 
 .PHONY: verify
 verify: bridge firmware-test ## everything that needs heavy peers: the firmware in QEMU, real SocketCAN in a throw-away Linux

@@ -25,7 +25,7 @@ let host: [Target] = [
     .target(name: "Simulation", dependencies: ["BridgeEngine"]),
     .target(name: "FirmwareTrial", dependencies: ["BridgeEngine"]),
     .executableTarget(
-        name: "firmware-trial-host", dependencies: ["FirmwareTrial"], path: "Sources/FirmwareTrialHost"),
+        name: "firmware-trial-host", dependencies: ["FirmwareTrial", "Simulation"], path: "Sources/FirmwareTrialHost"),
     .executableTarget(name: "packbridge-control", dependencies: ["LinuxIO"]),
     // The profiles of inverters, inside the binary: Sources/packbridge/Profiles by way of `#embed`.
     .target(name: "ProfileFiles"),

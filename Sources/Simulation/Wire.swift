@@ -24,6 +24,8 @@ struct Wire: EnginePorts {
     var published = 0
     /// Somebody listens on the Link socket: the engine tells everything once a second. Costs more than the control itself.
     var hasReader = false
+    /// See `World.init`.
+    var listener: (@Sendable (EngineDeed) -> Void)?
 
     /// How many frames a controller's queue holds.
     static let stuckCapacity = 8
@@ -39,9 +41,16 @@ struct Wire: EnginePorts {
         for i in 0..<count { requests[port].bytes[i] = bytes[i] }
         requests[port].count = count
         hasRequests = true
+        listener?(.request(bytes.array))
     }
 
     mutating func transmit(_ frame: CANFrame, onInverterPort port: Int) -> CANSendResult {
+        let result = take(frame)
+        listener?(.sent(frame, result))
+        return result
+    }
+
+    private mutating func take(_ frame: CANFrame) -> CANSendResult {
         if isStuck {
             if stuck.count >= Self.stuckCapacity { return .busy }
             stuck.append(frame)
@@ -51,8 +60,23 @@ struct Wire: EnginePorts {
         return canResult
     }
 
-    mutating func restartBus(inverterPort port: Int) { restartsBus = true }
-    mutating func reopen(bmsPort port: Int) { reopens += 1 }
-    mutating func publish(_ message: Span<UInt8>) { published += 1 }
-    mutating func persist(_ image: Span<UInt8>) { store.write(image) }
+    mutating func restartBus(inverterPort port: Int) {
+        restartsBus = true
+        listener?(.restartBus)
+    }
+
+    mutating func reopen(bmsPort port: Int) {
+        reopens += 1
+        listener?(.reopen)
+    }
+
+    mutating func publish(_ message: Span<UInt8>) {
+        published += 1
+        listener?(.message(message.array))
+    }
+
+    mutating func persist(_ image: Span<UInt8>) {
+        store.write(image)
+        listener?(.record(image.array))
+    }
 }

@@ -68,7 +68,8 @@ public struct World: Sendable {
         var frozenMeaning: PackMeasurement?
     }
 
-    public init(_ plan: WorldPlan) {
+    /// - Parameter listener: hears everything that the engine is told and does.
+    public init(_ plan: WorldPlan, listener: (@Sendable (EngineDeed) -> Void)? = nil) {
         self.plan = plan
         bridge = plan.bridge
         let seats = plan.seats ?? Array(plan.packs.indices)
@@ -89,6 +90,7 @@ public struct World: Sendable {
         effects = (0..<plan.packs.count).map { LineFaults([], pack: $0, packs: plan.packs.count) }
         wire = Wire(ports: plan.packs.count)
         wire.hasReader = plan.hasReader
+        wire.listener = listener
         checker = InvariantChecker(plan)
         random = RandomStream(seed: plan.seed, stream: 6)
         now = plan.start
@@ -130,8 +132,17 @@ public struct World: Sendable {
 
     private var instant: Instant { Instant(milliseconds: now) }
 
+    private func tell(_ deed: @autoclosure () -> EngineDeed) {
+        guard let listener = wire.listener else { return }
+        listener(.at(instant))
+        listener(deed())
+    }
+
     private mutating func wakeEngine() {
-        engineDue = engine.wake(at: instant, ports: &wire).milliseconds
+        tell(.wake)
+        let due = engine.wake(at: instant, ports: &wire)
+        wire.listener?(.due(due))
+        engineDue = due.milliseconds
         collect()
         if stopBegan >= 0 && engine.isReadyToStop(at: instant) { finishPlannedStop() }
     }
@@ -165,6 +176,7 @@ public struct World: Sendable {
         heartbeatDue += 1000
         guard let frame = inverter.heartbeat, !bridgeIsDown, wire.canResult == .queued else { return }
         if faults.active.contains(where: { $0.kind == .heartbeatStops }) { return }
+        tell(.heard(frame))
         engine.received(frame, onInverterPort: 0, at: instant, ports: &wire)
         collect()
     }
@@ -314,6 +326,7 @@ public struct World: Sendable {
 
     private mutating func deliver(_ port: Int) {
         if let meaning = lines[port].meaning { checker.delivered(meaning, pack: port, at: now) }
+        tell(.reply(lines[port].reply, bmsPort: port))
         lines[port].reply.withUnsafeBufferPointer { bytes in
             engine.received(bytes.span, onBMSPort: port, at: instant, ports: &wire)
         }
@@ -388,6 +401,7 @@ public struct World: Sendable {
         wire.isStuck = false
         wire.canResult = .down
         if bridgeIsDown { return }
+        tell(.inverterPort(.busOff))
         engine.inverterPort(0, state: .busOff, at: instant, ports: &wire)
         engineDue = now
         collect()
@@ -400,6 +414,7 @@ public struct World: Sendable {
             return
         }
         wire.canResult = .queued
+        tell(.inverterPort(.active))
         engine.inverterPort(0, state: .active, at: instant, ports: &wire)
         engineDue = now
         collect()
@@ -412,6 +427,7 @@ public struct World: Sendable {
             wire.stuck.removeAll(keepingCapacity: true)
         }
         if bridgeIsDown { return }
+        tell(.inverterPort(acknowledged ? .active : .passive))
         engine.inverterPort(0, state: acknowledged ? .active : .passive, at: instant, ports: &wire)
         engineDue = now
         collect()
@@ -423,12 +439,14 @@ public struct World: Sendable {
     private mutating func beginPlannedStop(pause: Milliseconds) {
         if bridgeIsDown || stopBegan >= 0 { return }
         (stopBegan, plannedPause) = (now, pause)
+        tell(.prepareStop)
         engine.prepareStop(at: instant, ports: &wire)
         engineDue = now
         collect()
     }
 
     private mutating func finishPlannedStop() {
+        tell(.stop)
         engine.stop(at: instant, ports: &wire)
         checker.stoppedAsPlanned(after: Double(now - stopBegan) / 1000, at: now)
         stopBridge(for: plannedPause)
@@ -445,6 +463,7 @@ public struct World: Sendable {
         new.control.socTaper = (bits >> 24) % 4 == 0
         new.control.forceChargeRequests = (bits >> 28) % 2 == 0
         checker.reconfigured(new.control, at: now)
+        tell(.reconfigure(new))
         do throws(Engine.Refusal) {
             try engine.reconfigure(new, at: instant, ports: &wire)
             bridge = new
@@ -469,10 +488,15 @@ public struct World: Sendable {
     private mutating func startBridge(record: PersistedRecord?) {
         bridgeIsDown = false
         bridgeReturns = .max
+        tell(.start(bridge, record: record))
         engine = Engine(configuration: bridge, record: record, at: instant)
         checker.started(at: now)
-        for port in lines.indices { engine.bmsPort(port, isOpen: true, at: instant, ports: &wire) }
+        for port in lines.indices {
+            tell(.bmsPort(port, isOpen: true))
+            engine.bmsPort(port, isOpen: true, at: instant, ports: &wire)
+        }
         let state: CANBusState = wire.isStuck ? .passive : wire.canResult == .down ? .busOff : .active
+        tell(.inverterPort(state))
         engine.inverterPort(0, state: state, at: instant, ports: &wire)
         collect()
         engineDue = now
@@ -496,6 +520,7 @@ public struct World: Sendable {
     /// Bytes arrive on the Link socket.
     public mutating func hear(_ bytes: [UInt8]) {
         if bridgeIsDown { return }
+        tell(.link(bytes))
         engine.receivedLink(bytes.span, at: instant, ports: &wire)
         engineDue = min(engineDue, now)
         collect()
@@ -504,6 +529,7 @@ public struct World: Sendable {
     /// The owner orders something over Link.
     public mutating func send(_ order: LinkCommand) {
         if bridgeIsDown { return }
+        tell(.link(order.bytes))
         engine.receivedLink(order.bytes.span, at: instant, ports: &wire)
         checker.orders.hear(order, at: now)
         engineDue = now

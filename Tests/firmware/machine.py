@@ -1,6 +1,7 @@
 """QEMU `-M virt` with the firmware in it, and what hangs on its wires: a JK unit on the serial card, an inverter on the CAN bus, a
 person or a program at the console."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -48,6 +49,10 @@ class Unit:
             threading.Thread(target=self._serve, args=(line,), daemon=True).start()
 
     def _serve(self, line):
+        with contextlib.suppress(ConnectionError):  # QEMU ended
+            self._answer(line)
+
+    def _answer(self, line):
         received = b""
         while chunk := line.recv(1024):
             received += chunk

@@ -126,7 +126,7 @@ struct HistoryRoutes: Sendable {
     /// As in the API document.
     enum Kind: String, CaseIterable {
         case started, phase, pack_state, pack_alarms, warnings, inverter_bus, heartbeat, bms_port, bms_reopened, transmitting
-        case command, stopping, configured, limit, alarm, warning, link, history
+        case command, stopping, configured, reset, limit, alarm, warning, link, history
     }
 
     private struct EventList: Encodable {
