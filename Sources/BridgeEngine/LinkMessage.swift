@@ -137,7 +137,13 @@ public struct LinkReceiver: Sendable {
         if count > 2 && buffer[2] != LinkFraming.version { return .damaged }
         if count < LinkFraming.headerSize { return .incomplete }
         let length = Int(buffer[4]) | Int(buffer[5]) << 8
-        if length > LinkFraming.maximumPayload { return .damaged }
+        if length > LinkFraming.maximumPayload {
+            // A configuration of somebody with more room. Its identity is taken, without an image, so that it can be refused; the rest
+            // is noise.
+            if buffer[3] != LinkKind.configure.rawValue { return .damaged }
+            let taken = LinkFraming.headerSize + LinkConfigure.headerSize + LinkFraming.trailerSize
+            return count < taken ? .incomplete : .complete(.configure, length: LinkConfigure.headerSize)
+        }
         let end = LinkFraming.headerSize + length
         if count < end + LinkFraming.trailerSize { return .incomplete }
         var crc = CRC32()

@@ -20,8 +20,12 @@ public enum CommandRefusal: UInt8, Error, Equatable, Sendable, BitwiseCopyable {
     case timeToLiveOutOfRange, valueOutOfRange, noSuchPack, nothingToAcknowledge, causeStillPresent
     /// Of a configuration for the firmware: damaged, of another layout, or with values that exclude each other.
     case badConfiguration
-    /// What the configuration asks for is more than this device has, or the device takes none over Link.
+    /// The configuration asks for something that this device cannot do, or the device takes none over Link.
     case notSupported
     /// The flash refuses; the configuration before is still in force.
     case notStored
+    /// The configuration has more packs, lines or ports than this device has room for.
+    case noRoom
+    /// The configuration asks for a BMS protocol that was left out of this device's program.
+    case protocolAbsent
 }

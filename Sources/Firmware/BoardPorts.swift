@@ -98,8 +98,11 @@ public struct BoardPorts<B: Board>: EnginePorts {
             if !Self.canServe(new) { return .notSupported }
         } catch {
             return switch error {
-            case .noRoom, .notInThisBuild: .notSupported
-            case .tooLong, .checksum, .layout, .content: .badConfiguration
+            case .noRoom, .tooLong: .noRoom
+            case .notInThisBuild: .protocolAbsent
+            // An image that the receiver had no room for comes without a byte.
+            case .checksum: image.isEmpty ? .noRoom : .badConfiguration
+            case .layout, .content: .badConfiguration
             }
         }
         if !configurations.append(image) { return .notStored }

@@ -67,6 +67,40 @@ import Testing
         #expect(rig.wires.restarts == 0)
     }
 
+    @Test func `a configuration that is longer than the buffer is refused at once, and the next one is taken`() {
+        var rig = Rig()
+        rig.run(500)
+        // Kind 20, a payload of 8000 bytes, number 1, identity 7: whoever sends this has more room.
+        rig.wires.consoleIn += [0x50, 0x42, 1, 20, 0x40, 0x1F, 1, 0, 0, 0, 7, 0, 0, 0]
+        rig.wires.consoleIn += (0..<8000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ 7) }
+        rig.run(200)
+        #expect(rig.replies == [.noRoom])
+        #expect(rig.loop.ports.storedConfiguration() == nil)
+        rig.send(Rig.configuration())
+        rig.run(100)
+        #expect(rig.replies == [.noRoom, nil])
+    }
+
+    @Test func `more packs than there is room for are refused as that`() {
+        var rig = Rig()
+        rig.run(500)
+        let image = Rig.configuration().image()
+        var bytes = (0..<image.count).map { image.bytes[$0] }
+        // Layout, generation, chemistry and cells stand before the number of packs.
+        let place = 11
+        #expect(bytes[place] == 1)
+        bytes[place] = UInt8(maximumPacks + 1)
+        let pack = Array(bytes[(place + 1)...])
+        for _ in 0..<maximumPacks { bytes.insert(contentsOf: pack.prefix(40), at: place + 1) }
+        var crc = CRC32()
+        bytes.removeLast(4)
+        for byte in bytes { crc.update(byte) }
+        for shift in [0, 8, 16, 24] { bytes.append(UInt8(truncatingIfNeeded: crc.value >> UInt32(shift))) }
+        let refusal = rig.loop.ports.configure(bytes.span)
+        #expect(refusal == .noRoom)
+        #expect(rig.loop.ports.storedConfiguration() == nil)
+    }
+
     @Test func `a power cut at any byte of storing leaves the old configuration or the new one`() {
         var rig = Rig()
         rig.send(Rig.configuration(charge: 10_000))

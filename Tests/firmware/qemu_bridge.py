@@ -43,6 +43,30 @@ def is_full(signals):
     return signals["ChargeCurrentLimit"] == 120.0 and signals["DischargeCurrentLimit"] == 130.0
 
 
+class Figures:
+    """What the scenarios saw at most, beside the targets; not judged here."""
+
+    work, stack, gap = 0, 0, 0
+
+    @classmethod
+    def see(cls, work, stack, gap):
+        cls.work, cls.stack, cls.gap = max(cls.work, work), max(cls.stack, stack), max(cls.gap, gap)
+
+    @classmethod
+    def show(cls, image):
+        """One line for each as `make bench` prints them: name, value, unit, target, ok or short."""
+        text, data, bss = map(int, subprocess.run(["size", image], capture_output=True, text=True).stdout.splitlines()[1].split()[:3])
+        variables = data + bss - (1 << 20)  # this board keeps 1 MiB for the stack
+        for name, value, unit, target in (
+            ("firmware_image", (text + data) / 1024, "KB", 64),
+            ("firmware_ram_and_stack", (variables + cls.stack) / 1024, "KB", 24),
+            ("firmware_heap", 0, "KB", 0),  # judged: it links without an allocator
+            ("firmware_longest_work", cls.work / 40_000, "ms_at_40_MHz", 2),
+            ("firmware_longest_poll_gap", cls.gap / 1000, "ms", 1),
+        ):
+            print(f"{name}\t{value:.3g}\t{unit}\t{target}\t{'ok' if value <= target else 'short'}")
+
+
 class Course:
     """One machine with its report; what holds in every scenario is checked at its end."""
 
@@ -61,20 +85,7 @@ class Course:
     def __exit__(self, kind, error, trace):
         check = self.report.check
         if error is None and self.machine.has_console:
-            page = self.machine.status() or ""
-            found = re.search(r"late polls (\d+), longest gap (\d+) us, longest work (\d+) us, overruns (\d+)", page)
-            check("the console answers", found is not None, page)
-            # QEMU 7.2 resets the card's read pointer and not its write pointer: after a restart of the machine it hears nothing right.
-            overruns = "0" if self.has_restarted else found and found[4]
-            if found:
-                # 32 ns for each instruction.
-                work = int(found[3]) * 1000 // 32
-                print(f"{self.report.name}: longest gap between two looks at the CAN FIFO {found[2]} us; longest work {work} instructions, "
-                      f"{work / 40_000:.2f} ms at 40 MHz")
-                stack = re.search(r"stack (\d+) bytes", page)
-                print(f"{self.report.name}: stack {stack and stack[1]} bytes")
-                check("no 1 ms poll of the CAN FIFO is missed", found[1] == "0" and overruns == "0", page)
-            check("nothing of the console was lost, no flash failure", "bytes lost 0, flash failures 0" in page, page)
+            self.check_page(self.machine.status() or "")
         check("every frame is known to the DBC", not self.bus.undecoded, self.bus.undecoded[:2])
         check("0x305 is never sent by the battery", all(i != 0x305 for _, i, _, _ in self.bus.frames))
         log = self.machine.stop()
@@ -83,6 +94,23 @@ class Course:
         if self.keep:
             shutil.copy(self.flash, self.keep)
         shutil.rmtree(self.flash.parent)
+
+    def check_page(self, page):
+        """What the console says of how well the loop has kept up since the last start."""
+        check, name = self.report.check, self.report.name
+        found = re.search(r"late polls (\d+), longest gap (\d+) us, longest work (\d+) us, overruns (\d+)", page)
+        check("the console answers", found is not None, page)
+        if found:
+            # 32 ns for each instruction.
+            work = int(found[3]) * 1000 // 32
+            stack = re.search(r"stack (\d+) bytes", page)
+            Figures.see(work, int(stack[1]) if stack else 0, int(found[2]))
+            print(f"{name}: longest gap between two looks at the CAN FIFO {found[2]} us; longest work {work} instructions, "
+                  f"{work / 40_000:.2f} ms at 40 MHz; stack {stack and stack[1]} bytes")
+            # QEMU 7.2 resets the card's read pointer and not its write pointer: after a restart of the machine it hears nothing right.
+            overruns = "0" if self.has_restarted else found[4]
+            check("no 1 ms poll of the CAN FIFO is missed", found[1] == "0" and overruns == "0", page)
+        check("nothing of the console was lost, no flash failure", "bytes lost 0, flash failures 0" in page, page)
 
     def wait_risen(self):
         risen = self.bus.wait(LIMITS, is_full, 90)
@@ -108,10 +136,7 @@ def configured(image, fakecan, binaries, folder):
         file.write_text(CONFIGURATION)
         done = firmware("configure", "--port", port, file)
         check("configure is confirmed", done.returncode == 0 and "stored" in done.stdout, done.stdout + done.stderr)
-        two = pathlib.Path(folder) / "two.yaml"
-        two.write_text(CONFIGURATION.replace("bms: {", "bms: [{").replace("USB0}", "USB0}, {protocol: jk-4e57, port: /dev/ttyUSB1}]"))
-        refused = firmware("configure", "--port", port, two)
-        check("two lines are refused", refused.returncode == 1 and "one serial line" in refused.stderr, refused.stdout + refused.stderr)
+        check_refusals(check, firmware, port, pathlib.Path(folder))
         course.wait_risen()
         status = firmware("status", "--port", port, "--json")
         told = json.loads(status.stdout)["told"] if status.returncode == 0 else {}
@@ -119,11 +144,30 @@ def configured(image, fakecan, binaries, folder):
         log = firmware("log", "--port", port)
         check("firmware log tells why it started", "started by a planned restart" in log.stdout, log.stdout + log.stderr)
         page = firmware("console", "--port", port)
+        found = re.search(r"late polls (\d+)", page.stdout)
+        check("no 1 ms poll of the CAN FIFO is missed", found and found[1] == "0", page.stdout)
         check("firmware console shows limits and reasons", "CCL 120.000 A: " in page.stdout and "DCL 130.000 A: at 130.0 A: bank limit of the configuration" in page.stdout,
               page.stdout + page.stderr)
         info = firmware("info", image)
         check("firmware info names the board", "virt" in info.stdout, info.stdout + info.stderr)
     return course.report
+
+
+def check_refusals(check, firmware, port, folder):
+    """What a board cannot do is refused with what is asked for, what there is and what helps; the last one is longer than its buffer."""
+    one = "bms: {protocol: jk-4e57, port: /dev/ttyUSB0}"
+    lines = lambda count: "bms: [" + ", ".join(f"{{protocol: jk-4e57, port: /dev/ttyUSB{i}}}" for i in range(count)) + "]"
+    for name, bms, words in (
+        ("two lines", lines(2), ("no room for 2 packs on 2 lines", "one serial line", "take a gateway")),
+        ("another protocol", "bms: {protocol: jk-modbus, port: /dev/ttyUSB0, address: 1}", ("does not speak jk-modbus", "PACKBRIDGE_BMS")),
+        ("sixteen packs", lines(16), ("no room for 16 packs on 16 lines", "one serial line", "take a gateway")),
+    ):
+        file = folder / "refused.yaml"
+        assert one in CONFIGURATION
+        file.write_text(CONFIGURATION.replace(one, bms))
+        refused = firmware("configure", "--port", port, file)
+        check(f"{name}: refused", refused.returncode == 1 and "refused" in refused.stderr, refused.stdout + refused.stderr)
+        check(f"{name}: told why", all(word in refused.stderr for word in words), refused.stderr)
 
 
 def normal_day(image, fakecan, flash):
@@ -214,6 +258,7 @@ def restarted(image, fakecan, flash):
     with Course("restart in the middle", image, fakecan, flash) as course:
         check, bus, machine = course.report.check, course.bus, course.machine
         course.wait_risen()
+        course.check_page(machine.status() or "")
         course.has_restarted = True
         mark = len(machine.console)
         machine.trap()
@@ -257,6 +302,7 @@ def main():
         # They wait more than they work.
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
             reports += list(pool.map(lambda scenario: scenario(image, fakecan, flash), scenarios))
+    Figures.show(image)
     return conclude(reports)
 
 

@@ -349,6 +349,8 @@ public actor Hub: Service {
         case .badConfiguration: "the configuration is damaged or does not fit this version"
         case .notSupported: "the device cannot do that"
         case .notStored: "the flash refused it"
+        case .noRoom: "the device has no room for it"
+        case .protocolAbsent: "the device does not speak the BMS protocol"
         }
     }
 }

@@ -67,22 +67,34 @@ struct FirmwareConfigure: ParsableCommand {
         for attempt in 1...3 as ClosedRange<UInt32> {
             try console.send(LinkConfigure.message(gateway.bridge, identity: identity, sequence: attempt))
             guard let reply = console.reply(to: identity, within: 3) else { continue }
-            if let refusal = reply.refusal { throw Failure("\(port): refused: \(words(refusal))") }
+            if let refusal = reply.refusal { throw Failure("\(port): refused: \(words(refusal, gateway.bridge))") }
             print("stored; the board restarts with it after the limits have come down")
             return
         }
         throw Failure("\(port): no answer; is this the console of a board with the PackBridge firmware?")
     }
 
-    private func words(_ refusal: CommandRefusal) -> String {
+    private func words(_ refusal: CommandRefusal, _ asked: BridgeConfiguration) -> String {
         switch refusal {
         case .badConfiguration: "its firmware has another layout of the configuration; flash the one of this version"
-        case .notSupported:
-            "a board has one serial line for all packs and one CAN bus, and its image only the BMS protocols and the packs it was built for"
+        case .notSupported: "a board has one serial line for all packs and one CAN bus, no RS485 to the inverter"
+        case .noRoom:
+            """
+            the board has no room for \(count(asked.control.packs.count, "pack")) on \(count(asked.bmsPorts.count, "line")) and \
+            \(count(asked.inverterPorts.count, "inverter port")), \(asked.image().count) bytes: it has one serial line, one CAN bus and one \
+            pack, or four packs when its image was built with a bus protocol (docs/firmware.md); leave out the others, or take a gateway
+            """
+        case .protocolAbsent:
+            """
+            its image does not speak \(asked.bmsPorts.count > 0 ? "\(asked.bmsPorts[0].bmsProtocol.text)" : "this protocol"); it speaks \
+            jk-4e57 and what it was built with: PACKBRIDGE_BMS="modbus 55aa" make flash … (docs/firmware.md)
+            """
         case .notStored: "its flash does not take it; the configuration before is still in force"
         default: stableName(refusal)
         }
     }
+
+    private func count(_ number: Int, _ thing: String) -> String { "\(number) \(thing)\(number == 1 ? "" : "s")" }
 }
 
 struct FirmwareConsole: ParsableCommand {
