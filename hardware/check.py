@@ -35,9 +35,28 @@ def verdict(what, findings):
 
 # ---- electrical rules
 
-def driven(net, pins):
-    kinds = {pin.kind for _, pin in pins}
-    return bool(kinds & {design.SUPPLY, design.OUT, design.BIDIR}) or net in design.FED_THROUGH_PASSIVES or net == "GND"
+def fed():
+    """The nets that get power: those of a supply or an output, and what they feed through fuse, inductor, a diode the right way round, a
+    resistor of up to 10 ohm, or a solder jumper towards its middle: a choice between two supplies feeds neither."""
+    found = {pin.net for p in design.PARTS for pin in p.pins if pin.kind in (design.SUPPLY, design.OUT)} | {"GND"}
+    ways = []
+    for p in design.PARTS:
+        nets = {pin.name: pin.net for pin in p.pins}
+        if p.ref[0] == "D" and set(nets) == {"A", "K"}:
+            ways.append((nets["A"], nets["K"]))
+        elif p.ref[:2] == "JP" and len(p.pins) == 3:
+            ways += [(p.pins[end].net, p.pins[1].net) for end in (0, 2)]
+        elif p.ref[0] in "FL" or p.ref[0] == "R" and re.match(r"(\d+)R", p.value) and int(p.value.split("R")[0]) <= 10:
+            ways += [(a, b) for a in nets.values() for b in nets.values()]
+    while more := {b for a, b in ways if a in found and a != "GND" and b not in found}:
+        found |= more
+    return found
+
+
+def held(net, pins):
+    """An input has a level: somebody drives it, or a resistor, a jumper or whoever is at a connector gives it one. A capacitor or a test
+    point does not."""
+    return net == "GND" or any(pin.kind in (design.OUT, design.BIDIR, design.SUPPLY) or p.ref[0] in "RLJ" for p, pin in pins if pin.kind != design.IN)
 
 
 def electrical_rules():
@@ -51,9 +70,9 @@ def electrical_rules():
             (f"{net}: " + ", ".join(f"{p.ref}.{pin.name}" for p, pin in pins if pin.kind in (design.OUT, design.SUPPLY))
              for net, pins in nets.items() if sum(pin.kind in (design.OUT, design.SUPPLY) for _, pin in pins) > 1))
     verdict("what needs power gets it", (f"{net}: {p.ref}.{pin.name}" for net, pins in nets.items() for p, pin in pins
-                                         if pin.kind == design.POWER and not driven(net, pins)))
+                                         if pin.kind == design.POWER and net not in fed()))
     verdict("every input is driven or held", (f"{net}: {p.ref}.{pin.name}" for net, pins in nets.items() for p, pin in pins
-                                              if pin.kind == design.IN and not driven(net, pins) and not any(q.kind == design.PASSIVE for _, q in pins)))
+                                              if pin.kind == design.IN and not held(net, pins)))
     verdict("every net has its highest voltage noted", (set(nets) ^ set(design.NET_VOLTS)))
     verdict("no pin sees more than it bears", (f"{p.ref}.{pin.name} bears {pin.rated} V, {net} may have {design.NET_VOLTS[net]} V"
                                                for net, pins in nets.items() for p, pin in pins if pin.rated is not None and design.NET_VOLTS[net] > pin.rated))
@@ -81,7 +100,7 @@ def firmware_pins():
         print("       (the firmware has no board file with pins yet: compared with its specification only)")
         return
     names = {"BMSTransmit": "BMS_TX", "BMSReceive": "BMS_RX", "CANTransmit": "CAN_TX", "CANReceive": "CAN_RX", "LED": "STATUS"}
-    verdict("the firmware's board file has the same pins", (f"{name} is {found[name]} there, {pins[names[name]]} here" for name in found if pins[names[name]] not in found[name]))
+    verdict("the firmware's board file has the same pins", (f"{name} is {found[name]} there, {pins.get(names[name])} here" for name in found if pins.get(names[name]) not in found[name]))
 
 
 # ---- schematic and board against the table

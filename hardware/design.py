@@ -62,8 +62,6 @@ NET_VOLTS = {
     "CANH": 24.0, "CANL": 24.0, "CAN_TERM": 24.0, "RJ_2": 24.0, "RJ_3": 24.0, "RJ_4": 24.0, "RJ_5": 24.0, "RJ_7": 24.0, "RJ_8": 24.0,
     "USB_D+": 3.6, "USB_D-": 3.6, "CC1": 5.25, "CC2": 5.25, "TXD0": 3.4, "RXD0": 3.4, "STATUS": 3.4, "LED": 3.4,
 }
-# Nets that get their power through passive parts (fuse, diode, resistor, inductor, solder jumper), which no pin type can express.
-FED_THROUGH_PASSIVES = {"VIN", "+5V", "CAN_VCC"}
 # These carry the battery's voltage or the board's current: wider tracks, more distance.
 HIGH_VOLTAGE = {"VBAT", "VFUSED", "VREV", "VIN", "SW", "VC"}
 POWER_NETS = {"+5V", "+3V3", "VBUS", "CAN_VCC"}

@@ -81,6 +81,16 @@ if __name__ == "__main__":
     expect("the battery's input shorted to ground", broken_board(FOLDER, "short", short_the_battery), "FAILED board: KiCad's design rules find nothing")
     expect("CAN-H and CAN-L swapped on the board", broken_board(FOLDER, "swapped", swap_can), "FAILED board: every pad is on the net of the table")
     expect("a part that was moved onto its neighbour's tracks", broken_board(FOLDER, "moved", move_a_part), "FAILED board: KiCad's design rules find nothing")
+    for what, changes, sentence in (
+        ("a pin that is connected to nothing", [("R5", "2", None)], "every pin is on a net or is deliberately unused"),
+        ("a net with a single pin", [("R7", "2", "IO22")], "no net ends at a single pin"),
+        ("two outputs on one net", [("U4", "4", "TXD0")], "no two outputs or supplies work against each other"),
+        ("a module without its 3.3 V", [("U2", "2", "IO2")], "what needs power gets it"),
+        ("a regulator behind a fuse that leads nowhere", [("F1", "2", "LED")], "what needs power gets it"),
+        ("the input's diode the wrong way round", [("D1", "1", "VFUSED"), ("D1", "2", "VREV")], "what needs power gets it"),
+        ("an input on which there is only a test point", [("U3", "5", "IO2")], "every input is driven or held"),
+    ):
+        expect(what, table("; ".join(NET.format(*change) for change in changes), "check.py"), f"FAILED {sentence}")
     expect("the transceiver's 5 V on a pin of the module", table(NET.format("U3", "6", "CAN_RXD"), "check.py"), "FAILED no pin sees more than it bears")
     expect("BMS lines swapped in the table", table(f"{NET.format('U3', '3', 'BMS_RX')}; {NET.format('U3', '4', 'BMS_TX')}", "check.py"),
            "FAILED the module's pins are those of the firmware")
