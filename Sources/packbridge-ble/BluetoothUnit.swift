@@ -23,13 +23,16 @@ struct BluetoothUnit {
     /// Silence after which the connection is given up.
     private static let silence: Milliseconds = 15_000
     private static let searchTime: Milliseconds = 20_000
+    /// A unit sends its settings within a second; a longer time is one in which they were lost.
+    private static let settingsTime: Milliseconds = 20_000
 
     private let address: String
     private var bus: OpaquePointer
     private var line: UnitLine
     private var failures = 0
 
-    init(address: String, feed: PackFeed) throws(Failure) {
+    /// - Parameter feed: nil to read once.
+    init(address: String, feed: PackFeed?) throws(Failure) {
         self.address = address
         bus = try Self.open()
         line = UnitLine(bus: bus, feed: feed)
@@ -68,8 +71,15 @@ struct BluetoothUnit {
         }
     }
 
+    /// Connects, waits for a reading with the unit's settings, and leaves the unit to whoever comes next.
+    mutating func readOnce() throws(Failure) -> PackReading {
+        try serve()
+        return line.last
+    }
+
     // MARK: One connection
 
+    /// Ends by throwing, or when only one reading was wanted.
     private mutating func serve() throws(Failure) {
         try reopenIfNeeded()
         let device = try find()
@@ -97,8 +107,10 @@ struct BluetoothUnit {
         line.lastReading = .now
         var value = [UInt8](repeating: 0, count: 512)
         var next = Instant.now
-        while true {
+        let latest = Instant.now + Self.settingsTime
+        while !line.isDone {
             let now = Instant.now
+            if line.feed == nil && now >= latest { throw Failure(doing: "its settings do not come", code: -ETIMEDOUT) }
             if now >= next { next = session.wake(at: now, on: &line) }
             if now.since(line.lastReading) >= Self.silence { throw Failure(doing: "nothing is heard", code: -ETIMEDOUT) }
             var count = 0
@@ -170,12 +182,17 @@ struct BluetoothUnit {
 /// What the session does: commands go to the characteristic, readings to the control process.
 private struct UnitLine: BMSLine {
     var bus: OpaquePointer
-    var feed: PackFeed
+    /// Nil: one reading is wanted, and nobody waits for more.
+    var feed: PackFeed?
     var characteristic = ""
     var memory = JKPackMemory()
     var lastReading = Instant.now
+    var last = PackReading()
 
-    init(bus: OpaquePointer, feed: PackFeed) {
+    /// One reading was wanted, and is there with the unit's settings.
+    var isDone: Bool { feed == nil && last.settings != nil && !last.starting }
+
+    init(bus: OpaquePointer, feed: PackFeed?) {
         self.bus = bus
         self.feed = feed
     }
@@ -192,7 +209,8 @@ private struct UnitLine: BMSLine {
 
     mutating func received(_ reading: borrowing PackReading, from address: UInt8, at now: Instant) {
         lastReading = now
-        feed.send(copy reading)
+        last = copy reading
+        feed?.send(last)
     }
 
     mutating func rejected(_ reason: FrameRejection, at now: Instant) {}

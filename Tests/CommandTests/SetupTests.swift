@@ -166,16 +166,25 @@ private final class Script {
 
 private func world(
     _ packs: [UInt8: SurveyedPack] = [0: surveyedPack()], _ finding: Finding = Finding(protocolName: "jk-4e57", baud: 115_200),
-    heard: BusSearch = BusSearch(), searched: @escaping (String) -> Void = { _ in }
+    heard: BusSearch = BusSearch(), inReach: [RadioSearch] = [], searched: @escaping (String) -> Void = { _ in }
 ) -> SetupWorld {
     SetupWorld(
-        ports: PortSurvey(ports: ["/dev/ttyUSB0", "/dev/ttyUSB1", "socketcan:can0", "socketcan:can1"]),
+        ports: PortSurvey(
+            ports: ["/dev/ttyUSB0", "/dev/ttyUSB1", "socketcan:can0", "socketcan:can1"]
+                + (inReach.isEmpty ? [] : [RadioSearch.port])),
         detect: { port in
             searched(port)
             if port == "/dev/ttyUSB9" { throw PortFailure(port, .notFound) }
             return port == "/dev/ttyUSB1" ? [] : [finding]
         },
-        read: { _, _ in packs.mapValues(\.reading) }, listen: { _ in heard }, ownStateFolder: nil)
+        read: { finding, port in
+            if port.hasSuffix("FF") { throw Failure("the device is not to be seen") }
+            return packs.mapValues(\.reading)
+        }, listen: { _ in heard },
+        searchRadio: {
+            searched(RadioSearch.port)
+            return inReach
+        }, ownStateFolder: nil)
 }
 
 private func lead(_ script: Script, _ world: SetupWorld) throws -> SetupPlan {
@@ -264,6 +273,38 @@ private func lead(_ script: Script, _ world: SetupWorld) throws -> SetupPlan {
         #expect(plan.charge?.value == 180_000)
     }
 
+    private static let mine = RadioSearch(address: "C8:47:8C:E0:12:34", name: "JK_B2A8S20P")
+    private static let next = RadioSearch(address: "C8:47:8C:E0:56:78", name: "JK_PB2A16S20P")
+
+    @Test func `where no wire answers the radio is offered, and its unit is written with its address`() throws {
+        var searches: [String] = []
+        // The wire, the radio, its only unit, no other BMS, chemistry, and the rest.
+        let script = Script(["2", "bluetooth", ""] + Self.usual.dropFirst())
+        let plan = try lead(script, world(inReach: [Self.mine]) { searches.append($0) })
+        #expect(searches == ["/dev/ttyUSB1", "bluetooth"])
+        let flat = script.shown.replacing("\n", with: " ").split(separator: " ").joined(separator: " ")
+        #expect(flat.contains("look for its radio: bluetooth") && flat.contains("JK_B2A8S20P, C8:47:8C:E0:12:34"))
+        let file = try ConfigurationReader.read(plan.yaml(day: ""))
+        #expect(file.radios == [BluetoothPack(device: "C8:47:8C:E0:12:34", pack: 1)])
+        #expect(plan.hasRadio && file.configuration.bridge.control.userCharge == 135_000)
+    }
+
+    @Test func `of several units in reach none is taken without being named, and none twice`() throws {
+        let script = Script(
+            [
+                "bluetooth", "", "12:34", "C8:47:8C:E0:12:FF", "2", "yes", "bluetooth", "c8:47:8c:e0:56:78", "C8:47:8C:E0:12:34",
+            ] + Self.usual.dropFirst())
+        let plan = try lead(script, world(inReach: [Self.mine, Self.next]))
+        for words in [
+            "An answer is needed", "is no Bluetooth address", "is not heard: the device is not to be seen", "is taken already",
+        ] {
+            let flat = script.shown.replacing("\n", with: " ").split(separator: " ").joined(separator: " ")
+            #expect(flat.contains(words), "\(words)")
+        }
+        #expect(
+            try ConfigurationReader.read(plan.yaml(day: "")).radios.map(\.device) == ["C8:47:8C:E0:56:78", "C8:47:8C:E0:12:34"])
+    }
+
     @Test func `two inverters share the limits`() throws {
         let script = Script([
             "", "", "", "growatt-spf5000es", "", "yes", "victron", "socketcan:can1", "60", "", "", "", "", "", "",
@@ -306,17 +347,17 @@ private func lead(_ script: Script, _ world: SetupWorld) throws -> SetupPlan {
         charge: {bulk: default, float: default}
         """
 
-    private func lead(_ yaml: String) throws -> SetupPlan {
+    private func lead(_ yaml: String, _ inReach: [RadioSearch] = []) throws -> SetupPlan {
         let file = try AnswersFile(yaml, name: "answers.yaml") { _ in }
-        let interview = Interview(world(), Conversation(file))
+        let interview = Interview(world(inReach: inReach), Conversation(file))
         let plan = try interview.conversation.lead { _ in try interview.run() }
         try file.checkAllUsed()
         return plan
     }
 
-    private func failure(_ yaml: String) -> String {
+    private func failure(_ yaml: String, _ inReach: [RadioSearch] = []) -> String {
         do {
-            _ = try lead(yaml)
+            _ = try lead(yaml, inReach)
             return "none"
         } catch { return "\(error)" }
     }
@@ -324,6 +365,15 @@ private func lead(_ script: Script, _ world: SetupWorld) throws -> SetupPlan {
     @Test func `answers stand under the names of the configuration`() throws {
         let plan = try lead(good)
         #expect(plan.charge?.value == 100_000 && plan.discharge?.value == 135_000)
+    }
+
+    @Test func `a unit over Bluetooth stands there by its address, and is never just the only one in reach`() throws {
+        let plan = try lead(good.replacing("/dev/ttyUSB0", with: "\"C8:47:8C:E0:12:34\""))
+        #expect(plan.lines.map(\.port) == ["C8:47:8C:E0:12:34"] && plan.hasRadio)
+        #expect(failure(good.replacing("/dev/ttyUSB0", with: "bluetooth")).contains("no JK unit is in reach"))
+        let unit = RadioSearch(address: "C8:47:8C:E0:12:34", name: "JK")
+        #expect(failure(good.replacing("/dev/ttyUSB0", with: "bluetooth"), [unit]).contains("bms[1].unit is missing"))
+        #expect(failure(good.replacing("port: /dev/ttyUSB0", with: "port: bluetooth, unit: default"), [unit]) == "none")
     }
 
     @Test func `what is missing, unknown or unfit is an error that names the key`() {

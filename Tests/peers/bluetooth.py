@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import pathlib
+import select
 import signal
 import struct
 import subprocess
@@ -279,6 +280,91 @@ def wiring(binaries):
     return report
 
 
+def setup(binaries):
+    """The wizard offers the units in reach, reads one and leaves it; doctor asks it in the same way."""
+    report = Report("the wizard")
+    with tempfile.TemporaryDirectory(prefix="packbridge-test-") as folder:
+        address = f"unix:path={folder}/bus"
+        environment = os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": address}
+        daemon = subprocess.Popen(["dbus-daemon", "--session", "--nofork", f"--address={address}"])
+        while not pathlib.Path(f"{folder}/bus").exists():
+            time.sleep(0.05)
+        bluez = BlueZ(address)
+        folder = pathlib.Path(folder)
+
+        def packbridge(*arguments):
+            result = subprocess.run(
+                [binaries / "packbridge", *arguments], capture_output=True, text=True, env=environment, timeout=120, stdin=subprocess.DEVNULL)
+            return result.returncode, result.stdout, result.stderr
+
+        def answered(name, bms):
+            answers, file = folder / f"{name}-answers.yaml", folder / f"{name}.yaml"
+            answers.write_text(f"""
+                bms: {bms}
+                battery: {{chemistry: default}}
+                inverter: {{profile: growatt-spf5000es, port: "virtual:none"}}
+                limits: {{charge: default, discharge: default, empty_cell: default}}
+                charge: {{bulk: default, float: default}}
+                files: {{state: {folder}}}
+            """)
+            return file, *packbridge("setup", "--answers", answers, "--output", file)
+
+        for name, bms in (("searched", "{port: bluetooth, unit: default}"), ("named", f'{{port: "{ADDRESS}"}}')):
+            file, code, out, error = answered(name, bms)
+            report.equal(f"{name}: exit code", code, 0)
+            text = file.read_text() if file.exists() else out + error
+            report.check(f"{name}: the unit is written with its radio", "protocol: jk-ble" in text and f'port: "{ADDRESS}"' in text, text)
+            # 0.9 × the 150 A that the unit's settings say.
+            report.check(f"{name}: the unit's settings were read", "16 cells, 280 Ah" in text and "charge: 135 A" in text, text)
+            report.check(f"{name}: the unit is left to whoever comes next", not bluez.device.connected)
+            report.equal(f"{name}: the checker finds it good", packbridge("check", file)[0], 0)
+        report.check("only reading commands were sent", {c[4] for c in bluez.commands} <= {0x96, 0x97}, bluez.commands)
+
+        _, out, error = packbridge("doctor", "--json", folder / "named.yaml")
+        checks = {(check["area"], check["name"]): check for check in json.loads(out or '{"checks": []}')["checks"]}
+        report.equal("doctor hears the unit", checks.get(("BMS", "answers"), {}).get("verdict"), "ok")
+        report.equal("doctor compares its settings", checks.get(("Settings", "charge"), {}).get("verdict"), "ok")
+        bluez.refuses = True
+        _, out, error = packbridge("doctor", "--json", folder / "named.yaml")
+        answers = [check for check in json.loads(out or '{"checks": []}')["checks"] if check["name"] == "answers"]
+        report.equal("a unit that refuses is a fault", [check["verdict"] for check in answers], ["fault"])
+        file, code, _, error = answered("refused", f'{{port: "{ADDRESS}"}}')
+        report.check("the wizard tells why it cannot be read", code == 1 and "connecting" in error and not file.exists(), error)
+        bluez.refuses = False
+
+        # A person: the radio, the unit, and Enter for the rest.
+        master, slave = os.openpty()
+        file = folder / "asked.yaml"
+        person = subprocess.Popen(
+            [binaries / "packbridge", "setup", "--port", "bluetooth", "--output", file], stdin=slave, stdout=slave,
+            stderr=slave, env=environment)
+        os.close(slave)
+        shown = answer(person, master, ["", "", "", "", "growatt-spf5000es", "virtual:none"])
+        report.equal("at a terminal: exit code", person.wait(10), 0)
+        report.check("at a terminal: the unit is offered by its name", "JK_B2A8S20P, " + ADDRESS in shown, shown[-2000:])
+        report.check("at a terminal: it is written", file.exists() and ADDRESS in file.read_text(), shown[-2000:])
+        daemon.terminate()
+        daemon.wait(10)
+    return report
+
+
+def answer(person, terminal, answers):
+    """One answer for each prompt, then Enter until it ends. - Returns: what was shown."""
+    shown, answered, end = "", 0, time.monotonic() + 120
+    while person.poll() is None and time.monotonic() < end:
+        if select.select([terminal], [], [], 0.3)[0]:
+            try:
+                shown += os.read(terminal, 4096).decode(errors="replace")
+            except OSError:
+                break
+        elif len(shown) > answered and shown.endswith((": ", "? ")):
+            os.write(terminal, ((answers.pop(0) if answers else "") + "\n").encode())
+            answered = len(shown)
+    if person.poll() is None and time.monotonic() >= end:
+        person.kill()
+    return shown
+
+
 def course(binaries):
     report = Report("a unit over Bluetooth")
     with tempfile.TemporaryDirectory(prefix="packbridge-test-") as folder:
@@ -366,7 +452,7 @@ def no_bus(binaries):
 
 def main():
     binaries = pathlib.Path(sys.argv[1]).resolve()
-    reports = [no_bus(binaries), wiring(binaries), course(binaries)]
+    reports = [no_bus(binaries), wiring(binaries), setup(binaries), course(binaries)]
     return conclude(reports)
 
 

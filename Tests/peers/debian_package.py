@@ -39,6 +39,7 @@ def content(package, folder):
     for name in (
         "usr/bin/packbridge", "usr/bin/packbridge-control", "usr/bin/packbridge-serve", "usr/share/man/man1/packbridge.1.gz",
         "usr/share/man/man1/packbridge-run.1.gz", "usr/share/man/man8/packbridge-control.8.gz",
+        "usr/share/man/man8/packbridge-ble.8.gz",
         "usr/share/bash-completion/completions/packbridge", "usr/share/zsh/vendor-completions/_packbridge",
         "usr/share/fish/vendor_completions.d/packbridge.fish", "lib/udev/rules.d/70-packbridge.rules",
         "lib/systemd/system/packbridge-can@.service", "usr/share/doc/packbridge/copyright", CONFIGURATION,

@@ -76,10 +76,7 @@ extension BMSEntry {
             ) {
                 text, entry throws(Quantity.Refusal) in
                 if entry.speech == .bluetooth {
-                    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-                    guard parts.count == 6, parts.allSatisfy({ $0.count == 2 && UInt8($0, radix: 16) != nil }) else {
-                        throw Quantity.Refusal(reason: "is no Bluetooth address")
-                    }
+                    if !RadioSearch.isAddress(text) { throw Quantity.Refusal(reason: "is no Bluetooth address") }
                 } else if entry.port.bmsProtocol == .link {
                     throw Quantity.Refusal(reason: "has no meaning: another program sends the readings")
                 } else if entry.port.bmsProtocol == .jkCAN {

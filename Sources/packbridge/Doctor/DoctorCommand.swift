@@ -197,7 +197,11 @@ final class Doctor {
     ) -> [Check] {
         let addresses = (0..<port.addresses.count).map { port.addresses[$0] }
         switch line {
-        case .link: return [.notChecked(area, "answers", because: "its readings come from another program, over Link")]
+        case .link:
+            if let unit = file?.radios.first(where: { Int($0.pack) == slots.lowerBound + 1 }) {
+                return [askRadio(unit, area, &readings)]
+            }
+            return [.notChecked(area, "answers", because: "its readings come from another program, over Link")]
         case .can(let address):
             var evidence = BusEvidence(address: address, expectedBitrate: 250_000)
             report("Listening on \(address) …")
@@ -216,7 +220,6 @@ final class Doctor {
             } catch { evidence.failure = error }
             return evidence.checks(area)
         case .serial(let serial):
-            if serial.path.isEmpty { return [.notChecked(area, "answers", because: "packbridge-ble reads it over Bluetooth")] }
             let units = addresses.isEmpty ? [0] : addresses
             var evidence = LineEvidence(configured: port.bmsProtocol, baud: serial.baud, addresses: units)
             report("Asking the BMS on \(serial.path) …")
@@ -236,6 +239,16 @@ final class Doctor {
             for (slot, unit) in zip(slots, units) { readings[slot] = evidence.heard.readings[unit] }
             return evidence.checks(area)
         }
+    }
+
+    private func askRadio(_ unit: BluetoothPack, _ area: String, _ readings: inout [PackReading?]) -> Check {
+        report("Asking the BMS at \(unit.device) over Bluetooth …")
+        do { readings[Int(unit.pack) - 1] = try RadioSearch.read(unit.device) } catch {
+            return .fault(
+                area, "answers", "\(unit.device) is not heard: \(error)",
+                fix: "Is it on, near, and no phone connected to it? packbridge detect bluetooth names who is in reach.")
+        }
+        return .ok(area, "answers", "\(unit.device) is heard over Bluetooth")
     }
 
     // MARK: Inverters

@@ -12,6 +12,8 @@ struct SetupWorld {
     var read: (Finding, String) throws -> [UInt8: PackReading]
     /// What is heard on a CAN bus in 3 s.
     var listen: (CANAddress) throws -> BusSearch
+    /// Whose radio is in reach.
+    var searchRadio: () throws -> [RadioSearch]
     /// Where the record goes when the usual folder cannot be used and no service is installed.
     var ownStateFolder: String?
 }
@@ -22,6 +24,7 @@ final class Interview {
     let conversation: Conversation
     /// A search takes seconds and must not be repeated when somebody goes back.
     private var found: [String: [Finding]] = [:]
+    private var inReach: [RadioSearch] = []
     private var read: [String: [UInt8: PackReading]] = [:]
     private var heard: [String: Result<BusSearch, any Error>] = [:]
 
@@ -64,6 +67,7 @@ final class Interview {
             try search(port)
             return port
         }
+        if line.port == RadioSearch.port { line.port = try unitInReach(key, used) }
         let findings = found[line.port] ?? []
         let names = findings.map(\.protocolName)
         let chosen = try conversation.ask(
@@ -95,32 +99,31 @@ final class Interview {
             .map { (value: $0.path, words: $0.words.isEmpty ? $0.path : "\($0.path) (\($0.words))") }
             + world.ports.can.filter { $0.isUp && !used.contains($0.port) }
             .map { (value: $0.port, words: "\($0.port), for a BMS that speaks on its CAN port") }
+            + (world.ports.hasRadio ? [(value: RadioSearch.port, words: "\(RadioSearch.port), for a BMS without a wire")] : [])
         return Question(
             key: "\(key).port",
             text: choices.isEmpty
                 ? "No serial adapter was found. What is its path?" : "Which port is the BMS on? (a number, or a path)",
             choices: choices, standard: choices.first?.value,
             explanation:
-                "The serial adapter to which the BMS is wired: to its \"GPS\" connector (3.3 V; only GND, RX and TX, never VCC, which carries the battery's voltage) or to its RS485 port. Every protocol and both baud rates are tried, which takes up to 15 seconds and changes nothing in the BMS."
+                "The serial adapter to which the BMS is wired: to its \"GPS\" connector (3.3 V; only GND, RX and TX, never VCC, which carries the battery's voltage) or to its RS485 port. Every protocol and both baud rates are tried, which takes up to 15 seconds and changes nothing in the BMS. bluetooth looks for units by their radio instead: a wire is heard more reliably."
         )
     }
 
     private func search(_ port: String) throws {
         if found[port] != nil { return }
-        if port == "bluetooth" || port.split(separator: ":").count == 6 {
-            throw Unfit(
-                "a BMS over Bluetooth is not set up here; packbridge detect bluetooth names the units in reach and what to write for each"
-            )
-        }
+        if port == RadioSearch.port { return try searchRadio() }
+        if RadioSearch.isAddress(port) { return try readRadio(port) }
         if !port.hasPrefix("/") && (try? CANAddress(port)) == nil {
-            throw Unfit("\(port) is neither the path of a serial device nor a CAN port such as socketcan:can1")
+            throw Unfit("\(port) is neither the path of a serial device nor a CAN port such as socketcan:can1, nor bluetooth")
         }
         conversation.say("Looking for a JK BMS on \(port); this takes up to 15 seconds …")
         let findings: [Finding]
         do { findings = try world.detect(port) } catch { throw Unfit(reasonNotToOpen(port, error)) }
         if findings.isEmpty {
+            let otherWay = world.ports.hasRadio ? " Or look for its radio: bluetooth" : ""
             throw Unfit(
-                "no JK BMS answers on \(port). Is it switched on? Are RX and TX (or A and B) the right way round? Is GND connected?"
+                "no JK BMS answers on \(port). Is it switched on? Are RX and TX (or A and B) the right way round? Is GND connected?\(otherWay)"
             )
         }
         // The better of two languages of the same units comes first.
@@ -132,6 +135,44 @@ final class Interview {
         let holder = holders(of: port).first.map { "; it is \($0.words)" } ?? ""
         return "\(error)\(holder)"
     }
+
+    // MARK: By radio
+
+    private func searchRadio() throws {
+        if !inReach.isEmpty { return }
+        conversation.say("Looking for JK units over Bluetooth; this takes 10 seconds …")
+        do { inReach = try world.searchRadio() } catch { throw Unfit("\(error)") }
+        if inReach.isEmpty {
+            throw Unfit("no JK unit is in reach. A unit that a phone is connected to does not show itself: close the app")
+        }
+    }
+
+    /// Nobody's but the owner's: the unit of a neighbour may be in reach, too.
+    private func unitInReach(_ key: String, _ used: [String]) throws -> String {
+        let units = inReach.filter { !used.contains($0.address) }
+        return try conversation.ask(
+            Question(
+                key: "\(key).unit", text: "Which of these units is it? (a number, or its address)",
+                choices: units.map { ($0.address, $0.title) }, standard: units.count == 1 ? units[0].address : nil,
+                explanation:
+                    "The name is the one that the JK app shows, and a unit has its model in it when it leaves the factory. A unit that is missing is out of reach, or a phone is connected to it."
+            )
+        ) { answer in
+            let address = answer.uppercased()
+            if !RadioSearch.isAddress(address) { throw Unfit("\(answer) is no Bluetooth address such as C8:47:8C:E0:12:34") }
+            if used.contains(address) { throw Unfit("\(address) is taken already") }
+            try search(address)
+            return address
+        }
+    }
+
+    private func readRadio(_ address: String) throws {
+        let finding = Finding(protocolName: "jk-ble")
+        do { _ = try readings(finding, address) } catch { throw Unfit("\(address) is not heard: \(error)") }
+        found[address] = [finding]
+    }
+
+    // MARK: What was found
 
     private func addresses(_ key: String, _ finding: Finding) throws -> [UInt8] {
         if finding.addresses.isEmpty { return [] }

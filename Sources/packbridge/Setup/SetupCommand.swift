@@ -34,7 +34,9 @@ struct SetupCommand: ParsableCommand {
     @Flag(help: "Replace the file without asking. A copy of the old one is kept.")
     var force = false
 
-    @Option(name: .customLong("port"), help: "Offer only this port; may be repeated. A serial device, socketcan:… or slcan:….")
+    @Option(
+        name: .customLong("port"),
+        help: "Offer only this port; may be repeated. A serial device, socketcan:…, slcan:… or bluetooth.")
     var ports: [String] = []
 
     @Option(help: .hidden)
@@ -83,13 +85,13 @@ struct SetupCommand: ParsableCommand {
         let backup = try ConfigurationWriter(path: file).write(yaml)
         say("\n\(file) is written and good." + (backup.map { " The old one is \($0)." } ?? ""))
         for hint in hints { say("- \(hint)") }
-        try finish(startsService == true ? service : nil, file)
+        try finish(startsService == true ? service : nil, plan, file)
         return true
     }
 
-    private func finish(_ service: SystemdService?, _ file: String) throws {
+    private func finish(_ service: SystemdService?, _ plan: SetupPlan, _ file: String) throws {
         if let service {
-            if let refusal = service.start() { throw Failure("the service did not start: \(refusal)") }
+            if let refusal = service.start(withRadio: plan.hasRadio) { throw Failure("the service did not start: \(refusal)") }
             say("The service runs. packbridge status shows what it does.")
         } else {
             say("Now: packbridge run --config \(file)")
@@ -121,12 +123,13 @@ struct SetupCommand: ParsableCommand {
                 if port.hasPrefix("/") { return try LineSearch.search(port) }
                 return try BusSearch.search(try CANAddress(port)).finding.map { [$0] } ?? []
             },
-            read: Self.read, listen: { try BusSearch.search($0) },
+            read: Self.read, listen: { try BusSearch.search($0) }, searchRadio: RadioSearch.search,
             ownStateFolder: hasService ? nil : Self.ownStateFolder)
     }
 
     /// One reading of each unit; with its settings, where they come within a few seconds.
     private static func read(_ finding: Finding, on port: String) throws -> [UInt8: PackReading] {
+        if finding.protocolName == "jk-ble" { return [0: try RadioSearch.read(port)] }
         let units = finding.addresses.isEmpty ? [0] : finding.addresses
         func isComplete(_ heard: LineReading) -> Bool {
             units.allSatisfy { heard.readings[$0]?.settings != nil && heard.readings[$0]?.starting == false }

@@ -40,6 +40,7 @@ struct SetupPlan {
     var stateFolder: String?
 
     var packs: [SurveyedPack] { lines.flatMap(\.packs) }
+    var hasRadio: Bool { lines.contains { $0.finding.protocolName == "jk-ble" } }
     var cells: Int { packs.first?.cellCount ?? 0 }
 
     /// The configuration file.

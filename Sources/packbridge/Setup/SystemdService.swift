@@ -32,9 +32,11 @@ struct SystemdService {
     }
 
     /// Starts the service with the new configuration, now and at every boot. - Returns: what systemctl said, when it failed.
-    func start() -> String? {
+    /// - Parameter withRadio: a unit is read over Bluetooth, which a service of its own does.
+    func start(withRadio: Bool) -> String? {
+        let units = [Self.unit, "packbridge-serve.service"] + (withRadio ? ["packbridge-radio.service"] : [])
         for command in ["enable", "restart"] {
-            guard let result = run(systemctl, [command, Self.unit, "packbridge-serve.service"]) else {
+            guard let result = run(systemctl, [command] + units) else {
                 return "\(systemctl) cannot be started"
             }
             if result.status != 0 { return result.output.trimmingCharacters(in: .whitespacesAndNewlines) }

@@ -41,15 +41,18 @@ struct CANInterface: Equatable {
 struct PortSurvey {
     var serial: [SerialDevice] = []
     var can: [CANInterface] = []
+    /// A Bluetooth adapter, and the program that uses it.
+    var hasRadio = false
 
     /// - Parameter root: "/" except in tests.
     init(root: String = "/") {
         let base = root.hasSuffix("/") ? String(root.dropLast()) : root
         serial = Self.serialDevices(base)
         can = Self.interfaces(base)
+        hasRadio = !Self.names(in: base + "/sys/class/bluetooth").isEmpty && (try? siblingProgram(RadioProcess.program)) != nil
     }
 
-    /// Only these, as the owner names them: paths of serial devices and CAN ports.
+    /// Only these, as the owner names them: paths of serial devices, CAN ports and `bluetooth`.
     init(ports: [String]) {
         for port in ports {
             if port.hasPrefix("/") {
@@ -59,6 +62,8 @@ struct PortSurvey {
             } else if port.hasPrefix("slcan:") {
                 let path = String(port.dropFirst(6).prefix { $0 != "@" })
                 serial.append(SerialDevice(path: path, device: path, product: "SLCAN adapter"))
+            } else if port == RadioSearch.port {
+                hasRadio = true
             }
         }
     }
