@@ -161,8 +161,13 @@ fuzz: ## every decoder under libFuzzer and AddressSanitizer, SECONDS=60 for each
 SANITIZERS := address thread
 .PHONY: sanitize
 sanitize: ## the Swift tests under the address sanitizer, and what has threads under the thread sanitizer
-	scripts/bootstrap verify
+	scripts/bootstrap serve verify
 	for kind in $(SANITIZERS); do scripts/sanitize $$kind; done
+
+.PHONY: documentation
+documentation: ## DocC archives of the libraries, in .build-documentation; what DocC warns of is an error
+	swift build
+	scripts/documentation
 
 .PHONY: coverage
 coverage: ## line coverage of each module by the Swift tests

@@ -29,9 +29,12 @@
     /// At most as many as packs.
     public typealias PackList<Element: BitwiseCopyable & Sendable> = FixedArray<16, Element>
 
-    /// Lines towards packs, and ports towards inverters.
+    /// Something for each line towards packs in its place.
     public typealias PerBMSPort<Element> = InlineArray<16, Element>
+    /// At most as many as lines towards packs.
     public typealias BMSPortList<Element: BitwiseCopyable & Sendable> = FixedArray<16, Element>
+    /// Something for each port towards an inverter in its place.
     public typealias PerInverterPort<Element> = InlineArray<2, Element>
+    /// At most as many as ports towards inverters.
     public typealias InverterPortList<Element: BitwiseCopyable & Sendable> = FixedArray<2, Element>
 #endif

@@ -35,8 +35,11 @@ public enum LinkKind: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable 
 #else
     /// The longest message with header and trailer: a configuration with all packs and lines.
     let linkCapacity = 2064
+    /// The bytes of a message of any kind.
     public typealias LinkBytes = InlineArray<2064, UInt8>
+    /// Writes a message of any kind.
     public typealias LinkWriter = FieldWriter<2064>
+    /// Reads the payload of a message of any kind.
     public typealias LinkFieldReader = FieldReader<2064>
 #endif
 

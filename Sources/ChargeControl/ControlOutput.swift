@@ -93,12 +93,11 @@ public struct Reason: Equatable, Sendable, BitwiseCopyable {
     }
 }
 
-/// Every limiter's bound in one tick, for `packbridge explain` and the web page. The binding one has the lowest bound.
-///
-/// A microcontroller keeps no lists: what binds is in the reasons, and the lists are made on the host.
 #if MICROCONTROLLER
+    /// A microcontroller keeps no lists: what binds is in the reasons, and the lists are made on the host.
     public typealias ReasonList = FixedArray<1, Reason>
 #else
+    /// Every limiter's bound in one tick, for `packbridge explain` and the web page. The binding one has the lowest bound.
     public typealias ReasonList = FixedArray<32, Reason>
 #endif
 

@@ -7,7 +7,9 @@ public struct SoakRun: Sendable {
     public private(set) var world: World
 
     /// - Parameters:
-    ///   - packs, chemistry, dialect: instead of what the seed draws.
+    ///   - packs: instead of as many as the seed draws.
+    ///   - chemistry: instead of the seed's.
+    ///   - dialect: instead of the seed's.
     public init(
         seed: UInt64, packs: Int?, faultsPerDay: Double, chemistry: Chemistry? = nil, dialect: DialectName? = nil,
         stopsAtFirst: Bool = true
