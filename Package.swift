@@ -66,6 +66,10 @@ let tests: [Target] = [
     .testTarget(name: "CommandTests", dependencies: ["packbridge", "Simulation"]),
 ]
 
+// THREADS=1 leaves out what shares nothing with another thread (`scripts/sanitize thread`).
+let threads = Context.environment["THREADS"] != nil
+let threaded = tests.filter { ["LinuxIOTests", "LinkClientTests"].contains($0.name) }
+
 // EMBEDDED=1 builds the core alone for riscv32 and links it without an allocator (`make embedded-check`).
 let embedded = Context.environment["EMBEDDED"] != nil
 
@@ -127,13 +131,16 @@ let inlinedByLinker: Set = ["ChargeControl", "InverterDialects"]
 
 let package = Package(
     name: "packbridge",
-    dependencies: embedded || fuzz || board != nil
+    dependencies: embedded || fuzz || threads || board != nil
         ? []
         : [
             .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
             .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         ],
-    targets: core + (board != nil ? firmware : embedded ? probes : fuzz ? gateway + fuzzing : gateway + host + bench + tests)
+    targets: core
+        + (board != nil
+            ? firmware
+            : embedded ? probes : fuzz ? gateway + fuzzing : threads ? gateway + threaded : gateway + host + bench + tests)
 )
 
 // `packbridge serve` and what only it needs: a build of the core, the control process or the fuzz targets stays without a web

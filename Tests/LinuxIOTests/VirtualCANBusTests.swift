@@ -2,6 +2,7 @@ import Battery
 import BridgeEngine
 import InverterDialects
 import LinuxIO
+import Synchronization
 import Testing
 
 @Suite struct VirtualCANBusTests {
@@ -51,9 +52,44 @@ import Testing
         #expect(a.transmit(CANFrame(0x305, []), at: .at(0)) == .down)
     }
 
+    /// The thread sanitizer watches this one (`scripts/sanitize thread`).
+    @Test func `ports in different threads hear everything`() async {
+        let bus = VirtualCANBus()
+        let (opened, finished) = (Meeting(of: 4), Meeting(of: 4))
+        let heard = await withTaskGroup(of: Int.self, returning: [Int].self) { group in
+            for number in 0..<4 {
+                group.addTask {
+                    let port = bus.attach()
+                    port.open(at: .at(0))
+                    await opened.all()
+                    for _ in 0..<80 { _ = port.transmit(CANFrame(UInt32(number), []), at: .at(0)) }
+                    await finished.all()
+                    var count = 0
+                    port.receive(at: .at(0)) { _ in count += 1 }
+                    return count
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(heard == [240, 240, 240, 240])
+    }
+
     private func frames(_ port: VirtualCANPort) -> [CANFrame] {
         var frames: [CANFrame] = []
         port.receive(at: .at(0)) { frames.append($0) }
         return frames
+    }
+}
+
+/// Where tasks wait for each other.
+private final class Meeting: Sendable {
+    private let present = Mutex(0)
+    private let expected: Int
+
+    init(of expected: Int) { self.expected = expected }
+
+    func all() async {
+        present.withLock { $0 += 1 }
+        while present.withLock({ $0 }) < expected { await Task.yield() }
     }
 }

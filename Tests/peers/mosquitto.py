@@ -2,7 +2,7 @@
 """A real mosquitto against `packbridge-serve`: last will, passwords, TLS, a broker that hangs, goes and comes back, and payloads that
 nobody should send.
 
-    mosquitto.py BINARY_DIRECTORY
+    mosquitto.py BINARY_DIRECTORY [PART...]       parts: telemetry, security, payloads, outage; all of them unless some are named
 
 The last line counts the checks: `N passed, N failed`.
 """
@@ -213,11 +213,16 @@ def main():
     reports = []
     with tempfile.TemporaryDirectory(prefix="packbridge-mosquitto-") as folder:
         serve = Serve(binaries, f"{bridge.folder.name}/link", folder)
+        parts = {
+            "telemetry": lambda: telemetry_and_will(serve, folder),
+            "security": lambda: password_and_tls(serve, folder),
+            "payloads": lambda: senseless_payloads(serve, folder, bridge.bus),
+            "outage": lambda: outage(serve, folder, bridge.bus),
+        }
         try:
-            reports.append(telemetry_and_will(serve, folder))
-            reports.append(password_and_tls(serve, folder))
-            reports.append(senseless_payloads(serve, folder, bridge.bus))
-            reports.append(outage(serve, folder, bridge.bus))
+            for name, part in parts.items():
+                if name in (sys.argv[2:] or parts):
+                    reports.append(part())
         finally:
             serve.stop()
             bridge.stop()
