@@ -15,9 +15,9 @@ enum BMSSession: Sendable {
     init(_ configuration: BMSPortConfiguration) {
         switch configuration.bmsProtocol {
         case .jk4E57: self = .jk4E57(JK4E57Session(pace: configuration.pace))
-        case .jkModbus: self = .jkModbus(ModbusLine(configuration))
-        case .jk55AA: self = .jk55AA(RecordLine(configuration))
-        case .jkCAN: self = .jkCAN(CANLine(configuration))
+        case .jkModbus: self = ModbusLine.opened(configuration)
+        case .jk55AA: self = RecordLine.opened(configuration)
+        case .jkCAN: self = CANLine.opened(configuration)
         case .link: self = .link(LinkInput())
         }
     }

@@ -18,47 +18,48 @@ extension BMSProtocolName {
 
 #if !MICROCONTROLLER || BMS_MODBUS
     typealias ModbusLine = JKModbusSession
+
+    extension JKModbusSession {
+        static var isInThisBuild: Bool { true }
+
+        static func opened(_ line: BMSPortConfiguration) -> BMSSession {
+            .jkModbus(JKModbusSession(addresses: line.addresses, pace: line.pace))
+        }
+    }
 #else
     typealias ModbusLine = AbsentLine
 #endif
 
 #if !MICROCONTROLLER || BMS_55AA
     typealias RecordLine = JK55AASession
+
+    extension JK55AASession {
+        static var isInThisBuild: Bool { true }
+
+        static func opened(_ line: BMSPortConfiguration) -> BMSSession {
+            .jk55AA(JK55AASession(addresses: line.addresses, pace: line.pace, listenOnly: line.listenOnly))
+        }
+    }
 #else
     typealias RecordLine = AbsentLine
 #endif
 
 #if !MICROCONTROLLER || BMS_CAN
     typealias CANLine = JKCANListener
+
+    extension JKCANListener {
+        static var isInThisBuild: Bool { true }
+
+        static func opened(_ line: BMSPortConfiguration) -> BMSSession {
+            .jkCAN(
+                JKCANListener(
+                    address: line.addresses.isEmpty ? 0 : line.addresses[0], chargeIsPositive: !line.dischargeIsPositive,
+                    usesUnconfirmed: line.trustsUnconfirmed, interval: line.pace.interval))
+        }
+    }
 #else
     typealias CANLine = AbsentLine
 #endif
-
-extension JKModbusSession {
-    static var isInThisBuild: Bool { true }
-
-    init(_ line: BMSPortConfiguration) {
-        self.init(addresses: line.addresses, pace: line.pace)
-    }
-}
-
-extension JK55AASession {
-    static var isInThisBuild: Bool { true }
-
-    init(_ line: BMSPortConfiguration) {
-        self.init(addresses: line.addresses, pace: line.pace, listenOnly: line.listenOnly)
-    }
-}
-
-extension JKCANListener {
-    static var isInThisBuild: Bool { true }
-
-    init(_ line: BMSPortConfiguration) {
-        self.init(
-            address: line.addresses.isEmpty ? 0 : line.addresses[0], chargeIsPositive: !line.dischargeIsPositive,
-            usesUnconfirmed: line.trustsUnconfirmed, interval: line.pace.interval)
-    }
-}
 
 /// Stands for the session of a protocol that the build leaves out. It has no values, so nothing of it is ever called, and the
 /// compiler drops every branch in which it would be.
@@ -66,7 +67,7 @@ enum AbsentLine: BMSProtocol {
     static var isInThisBuild: Bool { false }
 
     /// - Precondition: never called; `BridgeConfiguration` refuses what `isInThisBuild` denies.
-    init(_ line: BMSPortConfiguration) { preconditionFailure() }
+    static func opened(_ line: BMSPortConfiguration) -> BMSSession { preconditionFailure() }
 
     mutating func receive<Line: BMSLine>(_ bytes: Span<UInt8>, at now: Instant, on line: inout Line) {}
 
