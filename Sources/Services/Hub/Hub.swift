@@ -33,7 +33,7 @@ public actor Hub: Service {
     public private(set) var droppedSubscribers: UInt64 = 0
 
     private let started: Int64
-    private var lastEvent: UInt32 = 0
+    private var events = EventOrder()
     private var averagedCurrent: Double?
     private var lastReasons: [String: (rule: LimitRule, place: CellPlaceKey, since: Int64)] = [:]
     private var lastPhase: (phase: Phase, since: Int64)?
@@ -162,7 +162,7 @@ public actor Hub: Service {
     func take(_ news: LinkNews) {
         switch news {
         case .snapshot: if let snapshot = link.takeNewest() { take(snapshot) }
-        case .event(let event): take(event)
+        case .event(let event): for event in events.take(event) { tell(event) }
         case .configuration(let image): takeConfiguration(image)
         case .commandReply: break
         }
@@ -185,7 +185,7 @@ public actor Hub: Service {
         let now = clock()
         let bank = snapshot.bank
         if let latest, latest.bank.started != bank.started || bank.at < latest.bank.at { startedAnew() }
-        if bank.lastEvent > lastEvent { link.replay(after: lastEvent) }
+        if bank.lastEvent > events.last { link.replay(after: events.last) }
         context.interval = latest.map { bank.at.since($0.bank.at) }
         latest = snapshot
         context.receivedAt = now
@@ -193,6 +193,9 @@ public actor Hub: Service {
         average(bank.report.current, over: context.interval ?? 0)
         noteReasons(bank, at: now)
         active.take(snapshot.orders, at: now)
+        let (lost, due) = events.snapshot()
+        if lost > 0 { logger.info("\(lost) events are lost") }
+        for event in due { tell(event) }
         for event in journal.take(snapshot, at: now) { publish(event) }
         refresh(at: now)
         if let document, let documentJSON { distribute(HubNews(.snapshot(document), json: documentJSON)) }
@@ -201,7 +204,7 @@ public actor Hub: Service {
     /// The control process is another one: its event numbers and orders are gone.
     private func startedAnew() {
         logger.notice("the control process started anew")
-        lastEvent = 0
+        events = EventOrder()
         active.forget()
         lastPhase = nil
         lastReasons = [:]
@@ -209,10 +212,7 @@ public actor Hub: Service {
         link.forgetEvents()
     }
 
-    private func take(_ event: EngineEvent) {
-        if event.number <= lastEvent { return }
-        if event.number > lastEvent + 1 && lastEvent > 0 { logger.info("events \(lastEvent + 1)…\(event.number - 1) are lost") }
-        lastEvent = event.number
+    private func tell(_ event: EngineEvent) {
         var text: String?
         if event.kind == .command, let order = orders.removeValue(forKey: UInt32(bitPattern: event.a)) {
             text = "\(order.text), from \(order.by)" + (event.b == 0 ? "" : ": refused")
