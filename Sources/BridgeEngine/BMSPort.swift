@@ -3,106 +3,73 @@ import ChargeControl
 import InverterDialects
 import JKBMS
 
-/// The session of whichever protocol a line speaks. One case and a few lines for each protocol.
-enum BMSSession: Sendable {
-    case jk4E57(JK4E57Session)
-    case jkModbus(ModbusLine)
-    case jk55AA(RecordLine)
-    case jkCAN(CANLine)
-    case link(LinkInput)
+/// The session of whichever protocol a line speaks; the others are nil. Each has a place of its own, where it works: the payload of an
+/// enum would be taken out and put back for each call, some kilobytes each time.
+struct BMSSession: Sendable {
+    private var jk4E57: JK4E57Session?
+    private var jkModbus: ModbusLine?
+    private var jk55AA: RecordLine?
+    private var jkCAN: CANLine?
+    private var link: LinkInput?
 
     @inline(never)
     init(_ configuration: BMSPortConfiguration) {
         switch configuration.bmsProtocol {
-        case .jk4E57: self = .jk4E57(JK4E57Session(pace: configuration.pace))
-        case .jkModbus: self = ModbusLine.opened(configuration)
-        case .jk55AA: self = RecordLine.opened(configuration)
-        case .jkCAN: self = CANLine.opened(configuration)
-        case .link: self = .link(LinkInput())
+        case .jk4E57: jk4E57 = JK4E57Session(pace: configuration.pace)
+        case .jkModbus: jkModbus = ModbusLine.opened(configuration)
+        case .jk55AA: jk55AA = RecordLine.opened(configuration)
+        case .jkCAN: jkCAN = CANLine.opened(configuration)
+        case .link: link = LinkInput()
         }
     }
 
     mutating func receive<Line: BMSLine>(_ bytes: Span<UInt8>, at now: Instant, on line: inout Line) {
-        switch self {
-        case .jk4E57(var session):
-            session.receive(bytes, at: now, on: &line)
-            self = .jk4E57(session)
-        case .jkModbus(var session):
-            session.receive(bytes, at: now, on: &line)
-            self = .jkModbus(session)
-        case .jk55AA(var session):
-            session.receive(bytes, at: now, on: &line)
-            self = .jk55AA(session)
-        case .jkCAN, .link: return
-        }
+        jk4E57?.receive(bytes, at: now, on: &line)
+        jkModbus?.receive(bytes, at: now, on: &line)
+        jk55AA?.receive(bytes, at: now, on: &line)
     }
 
     /// A frame from the CAN bus of the BMS.
     mutating func receive<Line: BMSLine>(_ frame: CANFrame, at now: Instant, on line: inout Line) {
-        guard case .jkCAN(var listener) = self else { return }
+        if jkCAN == nil { return }
         var data = InlineArray<8, UInt8>(repeating: 0)
         for i in 0..<8 { data[i] = frame[i] }
-        listener.receive(
+        jkCAN?.receive(
             id: frame.id, isExtended: frame.isExtended, data: data.span.extracting(0..<Int(frame.length)), at: now,
             on: &line)
-        self = .jkCAN(listener)
     }
 
     /// A reading of another program.
     mutating func receive<Line: BMSLine>(_ reading: PackReading, at now: Instant, on line: inout Line) {
-        guard case .link(var input) = self else { return }
-        if input.admits(at: now) {
+        guard let isAdmitted = link?.admits(at: now) else { return }
+        if isAdmitted {
             line.received(reading, from: 0, at: now)
         } else {
             line.rejected(.unexpected, at: now)
         }
-        self = .link(input)
     }
 
     mutating func wake<Line: BMSLine>(at now: Instant, on line: inout Line) -> Instant {
-        let next: Instant
-        switch self {
-        case .jk4E57(var session):
-            next = session.wake(at: now, on: &line)
-            self = .jk4E57(session)
-        case .jkModbus(var session):
-            next = session.wake(at: now, on: &line)
-            self = .jkModbus(session)
-        case .jk55AA(var session):
-            next = session.wake(at: now, on: &line)
-            self = .jk55AA(session)
-        case .jkCAN(var listener):
-            next = listener.wake(at: now, on: &line)
-            self = .jkCAN(listener)
-        case .link(var input):
-            next = input.wake(at: now, on: &line)
-            self = .link(input)
-        }
-        return next
+        var next: Instant?
+        if jk4E57 != nil { next = jk4E57?.wake(at: now, on: &line) }
+        if jkModbus != nil { next = jkModbus?.wake(at: now, on: &line) }
+        if jk55AA != nil { next = jk55AA?.wake(at: now, on: &line) }
+        if jkCAN != nil { next = jkCAN?.wake(at: now, on: &line) }
+        if link != nil { next = link?.wake(at: now, on: &line) }
+        return next ?? now
     }
 
     mutating func setPace(_ pace: PollPace) {
-        switch self {
-        case .jk4E57(var session):
-            session.setPace(pace)
-            self = .jk4E57(session)
-        case .jkModbus(var session):
-            session.setPace(pace)
-            self = .jkModbus(session)
-        case .jk55AA(var session):
-            session.setPace(pace)
-            self = .jk55AA(session)
-        case .jkCAN(var listener):
-            listener.setInterval(pace.interval)
-            self = .jkCAN(listener)
-        case .link: return
-        }
+        jk4E57?.setPace(pace)
+        jkModbus?.setPace(pace)
+        jk55AA?.setPace(pace)
+        jkCAN?.setInterval(pace.interval)
     }
 }
 
 /// One line with its session, its state and its counters.
 struct BMSPort: Sendable {
-    let configuration: BMSPortConfiguration
+    private(set) var configuration: BMSPortConfiguration
     var session: BMSSession
     var isOpen = false
     var counters = BMSPortCounters()
@@ -123,6 +90,7 @@ struct BMSPort: Sendable {
         session = BMSSession(configuration)
     }
 
+    @inline(never)
     mutating func restartSession() {
         session = BMSSession(configuration)
         pollsFast = false

@@ -10,19 +10,25 @@ extension BridgeConfiguration {
     static let layout: UInt16 = 2
 
     /// More than all packs and lines need.
-    public typealias Image = LinkWriter
+    public typealias Image = LinkBuffer
 
     /// The layout version, the fields and a CRC-32.
     public func image() -> Image {
-        var writer = Image()
+        var image = Image()
         var copy = self
+        copy.append(to: &image)
+        return image
+    }
+
+    /// `mutating`, because the fields are visited where they are.
+    mutating func append(to image: inout Image) {
+        let start = image.count
         var layout = Self.layout
-        writer.field(&layout)
-        copy.visitFields(&writer)
-        var checksum = writer.checksum(from: 0)
-        writer.field(&checksum)
-        precondition(!writer.overflowed)
-        return writer
+        image.field(&layout)
+        visitFields(&image)
+        var checksum = image.checksum(from: start)
+        image.field(&checksum)
+        precondition(!image.overflowed)
     }
 
     public enum ImageProblem: Error, Equatable, Sendable {
@@ -37,17 +43,8 @@ extension BridgeConfiguration {
     public init(image: Span<UInt8>) throws(ImageProblem) {
         if image.count > LinkFraming.maximumPayload { throw .tooLong }
         if image.count < 6 { throw .checksum }
-        var bytes = LinkBytes(repeating: 0)
-        var crc = CRC32()
-        for i in 0..<image.count {
-            bytes[i] = image[i]
-            if i < image.count - 4 { crc.update(image[i]) }
-        }
-        var trailer = FieldReader(bytes, from: image.count - 4, to: image.count)
-        var checksum: UInt32 = 0
-        trailer.field(&checksum)
-        if checksum != crc.value { throw .checksum }
-        var reader = FieldReader(bytes, from: 0, to: image.count - 4)
+        if CRC32.of(image) != CRC32.ofGoodBlock { throw .checksum }
+        var reader = Image(reading: image.extracting(0..<(image.count - 4)))
         var layout: UInt16 = 0
         reader.field(&layout)
         if layout != Self.layout { throw .layout(layout) }
@@ -60,7 +57,7 @@ extension BridgeConfiguration {
         }
     }
 
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&generation)
         control.visitFields(&coder)
         coder.array(&bmsPorts, filler: BMSPortConfiguration()) { coder, port in port.visitFields(&coder) }
@@ -69,7 +66,7 @@ extension BridgeConfiguration {
 }
 
 extension BMSPortConfiguration {
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(choice: &bmsProtocol)
         coder.field(&pace.interval)
         coder.field(&pace.gap)
@@ -84,7 +81,7 @@ extension BMSPortConfiguration {
 }
 
 extension InverterPortConfiguration {
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(choice: &dialect)
         coder.field(&cycle)
         coder.field(&sharePerMille)
@@ -102,7 +99,7 @@ extension InverterPortConfiguration {
 }
 
 extension ControlConfiguration {
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(choice: &chemistry)
         coder.field(&cellsInSeries)
         coder.array(&packs, filler: PackConfiguration()) { coder, pack in pack.visitFields(&coder) }
@@ -144,7 +141,7 @@ extension ControlConfiguration {
 }
 
 extension PackConfiguration {
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&chargeLimit)
         coder.field(&dischargeLimit)
         coder.field(&capacity)
@@ -158,7 +155,7 @@ extension PackConfiguration {
 }
 
 extension InverterTraits {
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&zeroCurrent)
         coder.field(&lowersVoltageWhenBlocked)
         coder.field(&protectionCutsOutput)

@@ -22,8 +22,8 @@ extension BMSProtocolName {
     extension JKModbusSession {
         static var isInThisBuild: Bool { true }
 
-        static func opened(_ line: BMSPortConfiguration) -> BMSSession {
-            .jkModbus(JKModbusSession(addresses: line.addresses, pace: line.pace))
+        static func opened(_ line: BMSPortConfiguration) -> Self? {
+            Self(addresses: line.addresses, pace: line.pace)
         }
     }
 #else
@@ -36,8 +36,8 @@ extension BMSProtocolName {
     extension JK55AASession {
         static var isInThisBuild: Bool { true }
 
-        static func opened(_ line: BMSPortConfiguration) -> BMSSession {
-            .jk55AA(JK55AASession(addresses: line.addresses, pace: line.pace, listenOnly: line.listenOnly))
+        static func opened(_ line: BMSPortConfiguration) -> Self? {
+            Self(addresses: line.addresses, pace: line.pace, listenOnly: line.listenOnly)
         }
     }
 #else
@@ -50,11 +50,10 @@ extension BMSProtocolName {
     extension JKCANListener {
         static var isInThisBuild: Bool { true }
 
-        static func opened(_ line: BMSPortConfiguration) -> BMSSession {
-            .jkCAN(
-                JKCANListener(
-                    address: line.addresses.isEmpty ? 0 : line.addresses[0], chargeIsPositive: !line.dischargeIsPositive,
-                    usesUnconfirmed: line.trustsUnconfirmed, interval: line.pace.interval))
+        static func opened(_ line: BMSPortConfiguration) -> Self? {
+            Self(
+                address: line.addresses.isEmpty ? 0 : line.addresses[0], chargeIsPositive: !line.dischargeIsPositive,
+                usesUnconfirmed: line.trustsUnconfirmed, interval: line.pace.interval)
         }
     }
 #else
@@ -67,7 +66,7 @@ enum AbsentLine: BMSProtocol {
     static var isInThisBuild: Bool { false }
 
     /// - Precondition: never called; `BridgeConfiguration` refuses what `isInThisBuild` denies.
-    static func opened(_ line: BMSPortConfiguration) -> BMSSession { preconditionFailure() }
+    static func opened(_ line: BMSPortConfiguration) -> Self? { preconditionFailure() }
 
     mutating func receive<Line: BMSLine>(_ bytes: Span<UInt8>, at now: Instant, on line: inout Line) {}
 

@@ -20,7 +20,7 @@ public struct Engine: Sendable {
     private var memories = PerPack<JKPackMemory>(repeating: JKPackMemory())
     var events = EventLog()
     public internal(set) var seen = SeenState()
-    let started: Instant
+    private(set) var started: Instant
     /// The 1 Hz evaluation (amendment 26).
     var nextTick: Instant
     /// When the youngest data become too old: evaluated then, not at the next tick, so that no frame says more than it may (P3).
@@ -53,6 +53,55 @@ public struct Engine: Sendable {
         nextTick = now
         lastEvaluation = now
         log(.started, a: Int32(keeper.boots), b: record == nil ? 0 : 1, at: now)
+    }
+
+    /// Begins anew as `init` does, part by part where the engine is. On the stack of a microcontroller a new engine would need as much
+    /// room again as it takes; for the same reason each part has a function of its own.
+    @inline(never)
+    public mutating func begin(configuration: BridgeConfiguration, record: PersistedRecord?, at now: Instant) {
+        self.configuration = configuration
+        keeper = RecordKeeper(boots: record?.boots ?? 0, at: now)
+        beginControl(record?.control, at: now)
+        for port in bmsPorts.indices { beginBMSPort(port) }
+        for port in inverterPorts.indices { beginInverterPort(port) }
+        for pack in readings.indices {
+            readings[pack] = LastReading()
+            memories[pack] = JKPackMemory()
+        }
+        events = EventLog()
+        seen = SeenState()
+        started = now
+        nextTick = now
+        dataEnd = nil
+        beginLink()
+        lastEvaluation = now
+        plannedStop = PlannedStop()
+        log(.started, a: Int32(keeper.boots), b: record == nil ? 0 : 1, at: now)
+    }
+
+    @inline(never)
+    private mutating func beginControl(_ record: ControlRecord?, at now: Instant) {
+        controller = Controller(
+            configuration: configuration.control, record: record, recentBoots: Int32(keeper.boots), at: now)
+    }
+
+    @inline(never)
+    private mutating func beginBMSPort(_ port: Int) {
+        bmsPorts[port] = BMSPort(
+            port < configuration.bmsPorts.count ? configuration.bmsPorts[port] : BMSPortConfiguration())
+    }
+
+    @inline(never)
+    private mutating func beginInverterPort(_ port: Int) {
+        inverterPorts[port] = InverterPort(
+            port < configuration.inverterPorts.count ? configuration.inverterPorts[port] : InverterPortConfiguration(),
+            zero: configuration.control.inverter.zeroCurrent)
+        responders[port] = PylontechRS485Responder()
+    }
+
+    @inline(never)
+    private mutating func beginLink() {
+        link = LinkState()
     }
 
     // MARK: events
@@ -249,6 +298,7 @@ public struct Engine: Sendable {
         return needsTick
     }
 
+    @inline(never)
     private mutating func wakeBMSPort<Ports: EnginePorts>(_ port: Int, at now: Instant, ports: inout Ports) {
         bmsPorts[port].setFast(!controller.output.mayTransmit)
         if now >= bmsPorts[port].nextWake {
@@ -393,7 +443,8 @@ public struct Engine: Sendable {
     private mutating func persist<Ports: EnginePorts>(ports: inout Ports) {
         var record = PersistedRecord(control: controller.record, boots: keeper.boots)
         record.control.generation = configuration.generation
-        record.image().withBytes { image in ports.persist(image) }
+        record.write(to: &link.message)
+        ports.persist(link.message.bytes.span.extracting(0..<link.message.count))
     }
 }
 

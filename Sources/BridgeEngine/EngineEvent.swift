@@ -60,7 +60,7 @@ public struct EngineEvent: Equatable, Sendable, BitwiseCopyable {
 
     public init() {}
 
-    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    public mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&number)
         coder.field(&at)
         coder.field(choice: &kind)

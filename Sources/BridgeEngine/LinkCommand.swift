@@ -30,7 +30,7 @@ public struct LinkCommand: Equatable, Sendable {
         self.timeToLive = timeToLive
     }
 
-    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    public mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&identity)
         coder.field(choice: &order)
         coder.field(&value)
@@ -52,8 +52,8 @@ public struct LinkCommand: Equatable, Sendable {
     }
 
     /// The complete message, for the side that sends it.
-    public func message(sequence: UInt32) -> FieldWriter<64> {
-        var writer = FieldWriter<64>()
+    public func message(sequence: UInt32) -> FieldBuffer<64> {
+        var writer = FieldBuffer<64>()
         var copy = self
         linkMessage(.command, sequence: sequence, into: &writer) { writer in copy.visitFields(&writer) }
         return writer
@@ -68,7 +68,7 @@ public struct LinkCommandReply: Equatable, Sendable {
 
     public init() {}
 
-    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    public mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&identity)
         var code: UInt8 = refusal.map { $0.rawValue + 1 } ?? 0
         coder.field(&code)
@@ -87,13 +87,13 @@ public enum LinkConfigure {
     static let headerSize = 4
 
     /// The complete message, for the side that sends it.
-    public static func message(_ configuration: BridgeConfiguration, identity: UInt32, sequence: UInt32) -> LinkWriter {
-        let image = configuration.image()
+    public static func message(_ configuration: BridgeConfiguration, identity: UInt32, sequence: UInt32) -> LinkBuffer {
+        var copy = configuration
         var identity = identity
-        var writer = LinkWriter()
+        var writer = LinkBuffer()
         linkMessage(.configure, sequence: sequence, into: &writer) { writer in
             writer.field(&identity)
-            for i in 0..<image.count { writer.append(image.bytes[i]) }
+            copy.append(to: &writer)
         }
         return writer
     }
@@ -107,12 +107,12 @@ public struct LinkReplay: Equatable, Sendable {
         self.after = after
     }
 
-    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    public mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&after)
     }
 
-    public func message(sequence: UInt32) -> FieldWriter<64> {
-        var writer = FieldWriter<64>()
+    public func message(sequence: UInt32) -> FieldBuffer<64> {
+        var writer = FieldBuffer<64>()
         var copy = self
         linkMessage(.replay, sequence: sequence, into: &writer) { writer in copy.visitFields(&writer) }
         return writer

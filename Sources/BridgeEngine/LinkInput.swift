@@ -18,15 +18,15 @@ public struct LinkReading: Sendable {
         self.reading = reading
     }
 
-    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    public mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&identity)
         coder.field(&pack)
         reading.visitFields(&coder)
     }
 
     /// The complete message, for the side that sends it.
-    public func message(sequence: UInt32) -> FieldWriter<640> {
-        var writer = FieldWriter<640>()
+    public func message(sequence: UInt32) -> FieldBuffer<640> {
+        var writer = FieldBuffer<640>()
         var copy = self
         linkMessage(.reading, sequence: sequence, into: &writer) { writer in copy.visitFields(&writer) }
         return writer

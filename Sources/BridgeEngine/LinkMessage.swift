@@ -30,17 +30,14 @@ public enum LinkKind: UInt8, Equatable, Sendable, CaseIterable, BitwiseCopyable 
     /// The longest message with header and trailer: a configuration with all packs and lines.
     let linkCapacity = 1024
     public typealias LinkBytes = InlineArray<1024, UInt8>
-    public typealias LinkWriter = FieldWriter<1024>
-    public typealias LinkFieldReader = FieldReader<1024>
+    public typealias LinkBuffer = FieldBuffer<1024>
 #else
     /// The longest message with header and trailer: a configuration with all packs and lines.
     let linkCapacity = 2064
     /// The bytes of a message of any kind.
     public typealias LinkBytes = InlineArray<2064, UInt8>
-    /// Writes a message of any kind.
-    public typealias LinkWriter = FieldWriter<2064>
-    /// Reads the payload of a message of any kind.
-    public typealias LinkFieldReader = FieldReader<2064>
+    /// Where a message of any kind is written or read.
+    public typealias LinkBuffer = FieldBuffer<2064>
 #endif
 
 /// Framing of the Link protocol: `50 42`, version, kind, payload length, sequence number, payload, CRC-32.
@@ -55,48 +52,61 @@ public enum LinkFraming {
 
 /// Writes one complete message: header, the payload that `fields` adds, length and checksum.
 func linkMessage<let capacity: Int>(
-    _ kind: LinkKind, sequence: UInt32, into writer: inout FieldWriter<capacity>,
-    _ fields: (inout FieldWriter<capacity>) -> Void
+    _ kind: LinkKind, sequence: UInt32, into writer: inout FieldBuffer<capacity>,
+    _ fields: (inout FieldBuffer<capacity>) -> Void
 ) {
-    writer.append(0x50)
-    writer.append(0x42)
-    writer.append(LinkFraming.version)
-    writer.append(kind.rawValue)
-    writer.append(0)
-    writer.append(0)
-    var sequence = sequence
-    writer.field(&sequence)
+    writer.beginMessage(kind, sequence: sequence)
     fields(&writer)
-    let length = writer.count - LinkFraming.headerSize
-    writer.replace(at: 4, with: UInt8(truncatingIfNeeded: length))
-    writer.replace(at: 5, with: UInt8(truncatingIfNeeded: length >> 8))
-    var checksum = writer.checksum(from: 2)
-    writer.field(&checksum)
-    precondition(!writer.overflowed)
+    writer.endMessage()
+}
+
+extension FieldBuffer {
+    /// The header of a message whose length is not known yet.
+    @inline(never)
+    mutating func beginMessage(_ kind: LinkKind, sequence: UInt32) {
+        removeAll()
+        append(0x50)
+        append(0x42)
+        append(LinkFraming.version)
+        append(kind.rawValue)
+        append(0)
+        append(0)
+        var sequence = sequence
+        field(&sequence)
+    }
+
+    /// Length and checksum of the message that was begun.
+    @inline(never)
+    mutating func endMessage() {
+        let length = count - LinkFraming.headerSize
+        replace(at: 4, with: UInt8(truncatingIfNeeded: length))
+        replace(at: 5, with: UInt8(truncatingIfNeeded: length >> 8))
+        var checksum = checksum(from: 2)
+        field(&checksum)
+        precondition(!overflowed)
+    }
 }
 
 /// One received message.
 public struct LinkMessage: Sendable {
     public var kind: LinkKind
     public var sequence: UInt32
-    var bytes: LinkBytes
-    var length: Int
+    /// The whole message, to be read from its payload on.
+    public var payload: LinkBuffer
 
-    /// A reader of the payload.
-    public var payload: LinkFieldReader {
-        FieldReader(bytes, from: LinkFraming.headerSize, to: LinkFraming.headerSize + length)
-    }
-
-    /// Copies the payload out, for messages that carry an image.
+    /// Lends the payload, for messages that carry an image.
     public func withPayload<R, E: Error>(_ body: (Span<UInt8>) throws(E) -> R) throws(E) -> R {
-        try body(bytes.span.extracting(LinkFraming.headerSize..<(LinkFraming.headerSize + length)))
+        try body(payload.bytes.span.extracting(payload.rest))
     }
 }
 
 /// Finds messages in a stream of bytes. A damaged one costs one byte of progress, so that the next good one is found.
 public struct LinkReceiver: Sendable {
-    private var buffer = LinkBytes(repeating: 0)
+    /// The bytes so far. When `advance` has found a message they begin with it, and its payload is read from here.
+    var buffer = LinkBuffer()
     private var count = 0
+    /// How many of them are the message that was found last.
+    private var found = 0
     /// Bytes that belonged to no valid message.
     public private(set) var discarded: UInt64 = 0
     /// Messages that were valid but of a kind that this version does not know.
@@ -106,26 +116,44 @@ public struct LinkReceiver: Sendable {
 
     /// Feeds one byte. Call `next()` until it returns nil before the following byte.
     public mutating func push(_ byte: UInt8) {
-        buffer[count] = byte
+        buffer.bytes[count] = byte
         count += 1
     }
 
     /// The next message, when the bytes so far complete one. After a damaged stretch one byte can complete several.
     public mutating func next() -> LinkMessage? {
+        guard let kind = advance() else { return nil }
+        return LinkMessage(kind: kind, sequence: word(at: 6), payload: buffer)
+    }
+
+    /// The same without a copy: the message stands in `buffer` until the next call.
+    @inline(never)
+    mutating func advance() -> LinkKind? {
+        remove(found)
+        found = 0
         while count > 0 {
             switch examine() {
             case .incomplete: return nil
             case .damaged: drop(1)
             case .complete(let kind, let length):
-                let message = kind.map {
-                    LinkMessage(kind: $0, sequence: word(at: 6), bytes: buffer, length: length)
+                found = LinkFraming.headerSize + length + LinkFraming.trailerSize
+                if let kind {
+                    buffer.read(from: LinkFraming.headerSize, to: LinkFraming.headerSize + length)
+                    return kind
                 }
-                remove(LinkFraming.headerSize + length + LinkFraming.trailerSize)
-                if let message { return message }
+                remove(found)
+                found = 0
                 unknown += 1
             }
         }
         return nil
+    }
+
+    /// Puts a message that somebody else has received where `advance` would leave it.
+    mutating func take(_ message: LinkMessage) {
+        buffer = message.payload
+        count = 0
+        found = 0
     }
 
     private enum Finding {
@@ -134,41 +162,41 @@ public struct LinkReceiver: Sendable {
     }
 
     /// Judges the buffer's beginning.
-    private func examine() -> Finding {
-        if buffer[0] != 0x50 { return .damaged }
-        if count > 1 && buffer[1] != 0x42 { return .damaged }
-        if count > 2 && buffer[2] != LinkFraming.version { return .damaged }
+    private mutating func examine() -> Finding {
+        if buffer.bytes[0] != 0x50 { return .damaged }
+        if count > 1 && buffer.bytes[1] != 0x42 { return .damaged }
+        if count > 2 && buffer.bytes[2] != LinkFraming.version { return .damaged }
         if count < LinkFraming.headerSize { return .incomplete }
-        let length = Int(buffer[4]) | Int(buffer[5]) << 8
+        let length = Int(buffer.bytes[4]) | Int(buffer.bytes[5]) << 8
         if length > LinkFraming.maximumPayload {
             // A configuration of somebody with more room. Its identity is taken, without an image, so that it can be refused; the rest
             // is noise.
-            if buffer[3] != LinkKind.configure.rawValue { return .damaged }
+            if buffer.bytes[3] != LinkKind.configure.rawValue { return .damaged }
             let taken = LinkFraming.headerSize + LinkConfigure.headerSize + LinkFraming.trailerSize
             return count < taken ? .incomplete : .complete(.configure, length: LinkConfigure.headerSize)
         }
-        let end = LinkFraming.headerSize + length
-        if count < end + LinkFraming.trailerSize { return .incomplete }
-        var crc = CRC32()
-        for i in 2..<end { crc.update(buffer[i]) }
-        return word(at: end) == crc.value ? .complete(LinkKind(rawValue: buffer[3]), length: length) : .damaged
+        let end = LinkFraming.headerSize + length + LinkFraming.trailerSize
+        if count < end { return .incomplete }
+        let isGood = CRC32.of(buffer.bytes.span.extracting(2..<end)) == CRC32.ofGoodBlock
+        return isGood ? .complete(LinkKind(rawValue: buffer.bytes[3]), length: length) : .damaged
     }
 
-    private func word(at index: Int) -> UInt32 {
-        UInt32(buffer[index]) | UInt32(buffer[index + 1]) << 8 | UInt32(buffer[index + 2]) << 16
-            | UInt32(buffer[index + 3]) << 24
+    private mutating func word(at index: Int) -> UInt32 {
+        UInt32(buffer.bytes[index]) | UInt32(buffer.bytes[index + 1]) << 8 | UInt32(buffer.bytes[index + 2]) << 16
+            | UInt32(buffer.bytes[index + 3]) << 24
     }
 
     /// Throws away `n` bytes and everything up to the next possible start.
     private mutating func drop(_ n: Int) {
         var start = n
-        while start < count && buffer[start] != 0x50 { start += 1 }
+        while start < count && buffer.bytes[start] != 0x50 { start += 1 }
         discarded += UInt64(start)
         remove(start)
     }
 
     private mutating func remove(_ n: Int) {
-        for i in n..<count { buffer[i - n] = buffer[i] }
+        if n == 0 { return }
+        for i in n..<count { buffer.bytes[i - n] = buffer.bytes[i] }
         count -= n
     }
 }

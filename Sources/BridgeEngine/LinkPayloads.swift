@@ -29,7 +29,7 @@ public struct BankPayload: Sendable {
     @inline(never)
     public init() {}
 
-    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    public mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&snapshot)
         coder.field(&at)
         coder.field(&started)
@@ -58,7 +58,7 @@ public struct OrdersPayload: Equatable, Sendable {
     @inline(never)
     public init() {}
 
-    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    public mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&snapshot)
         coder.array(&orders, filler: OrderInForce()) { coder, order in
             coder.field(choice: &order.order)
@@ -110,7 +110,7 @@ public struct PackPayload: Sendable {
     @inline(never)
     public init() {}
 
-    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    public mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&snapshot)
         coder.field(&number)
         status.visitFields(&coder)
@@ -130,7 +130,7 @@ public struct BMSPortPayload: Sendable {
     @inline(never)
     public init() {}
 
-    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    public mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&snapshot)
         coder.field(&number)
         coder.field(choice: &bmsProtocol)
@@ -157,7 +157,7 @@ public struct InverterPortPayload: Sendable {
     @inline(never)
     public init() {}
 
-    public mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    public mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&snapshot)
         coder.field(&number)
         coder.field(choice: &language)
@@ -190,7 +190,7 @@ public struct InverterPortPayload: Sendable {
 }
 
 extension BankReport {
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&chargeVoltageLimit)
         coder.field(&dischargeVoltageLimit)
         coder.field(&chargeCurrentLimit)
@@ -232,14 +232,14 @@ extension BankReport {
 }
 
 extension CellPlace {
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&pack)
         coder.field(&cell)
     }
 }
 
 extension Reason {
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(choice: &rule)
         place.visitFields(&coder)
         coder.field(&input)
@@ -248,7 +248,7 @@ extension Reason {
 }
 
 extension PackStatus {
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(choice: &state)
         coder.field(choice: &stage)
         coder.field(&age)
@@ -269,7 +269,7 @@ extension PackStatus {
 }
 
 extension SensorReading {
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         var kind: UInt8 = 0
         var temperature: Decidegrees = 0
         switch self {
@@ -289,7 +289,7 @@ extension SensorReading {
 }
 
 extension PackReading {
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.array(&cells, filler: 0) { coder, cell in coder.field(&cell) }
         coder.field(&packVoltage)
         coder.field(&current)
@@ -327,7 +327,7 @@ extension PackReading {
 }
 
 extension PackSettings {
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&cellOverVoltage)
         coder.field(&cellOverVoltageRelease)
         coder.field(&cellUnderVoltage)

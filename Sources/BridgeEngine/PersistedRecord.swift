@@ -20,35 +20,33 @@ public struct PersistedRecord: Equatable, Sendable {
         self.boots = boots
     }
 
-    public func image() -> FieldWriter<192> {
-        var writer = FieldWriter<192>()
+    public func image() -> LinkBuffer {
+        var image = LinkBuffer()
         var copy = self
-        copy.visitFields(&writer)
-        var checksum = writer.checksum(from: 0)
-        writer.field(&checksum)
-        precondition(!writer.overflowed)
-        return writer
+        copy.write(to: &image)
+        return image
+    }
+
+    /// `mutating`, because the fields are visited where they are.
+    mutating func write(to image: inout LinkBuffer) {
+        image.removeAll()
+        visitFields(&image)
+        var checksum = image.checksum(from: 0)
+        image.field(&checksum)
+        precondition(image.count <= Self.capacity)
     }
 
     /// Nil when the image is damaged, cut, or of another layout: then the defaults hold and SoC comes from the BMS.
     public init?(image: Span<UInt8>) {
         if image.count < 6 || image.count > Self.capacity { return nil }
-        var bytes = InlineArray<192, UInt8>(repeating: 0)
-        for i in 0..<image.count { bytes[i] = image[i] }
-        let end = image.count - 4
-        var crc = CRC32()
-        for i in 0..<end { crc.update(bytes[i]) }
-        var trailer = FieldReader(bytes, from: end, to: image.count)
-        var checksum: UInt32 = 0
-        trailer.field(&checksum)
-        if checksum != crc.value { return nil }
+        if CRC32.of(image) != CRC32.ofGoodBlock { return nil }
         self.init()
-        var reader = FieldReader(bytes, from: 0, to: end)
+        var reader = LinkBuffer(reading: image.extracting(0..<(image.count - 4)))
         visitFields(&reader)
-        if !reader.isValid || reader.position != end { return nil }
+        if !reader.isValid || reader.position != image.count - 4 { return nil }
     }
 
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         var layout = Self.layout
         coder.field(&layout)
         if layout != Self.layout { coder.refuse() }
@@ -58,7 +56,7 @@ public struct PersistedRecord: Equatable, Sendable {
 }
 
 extension ControlRecord {
-    mutating func visitFields<C: FieldCoder>(_ coder: inout C) {
+    mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&sequence)
         coder.field(&generation)
         coder.field(choice: &phase)

@@ -12,7 +12,7 @@ public struct BoardPorts<B: Board>: EnginePorts {
     /// Longer than any request; a half-full ring means that the line is stuck, and then a lost request is repeated.
     private var bmsOut = ByteRing<64>()
     /// More than a snapshot of one pack and the answer to `?`. Whole messages are dropped when nobody reads.
-    private(set) var consoleOut = ByteRing<2560>()
+    private(set) var consoleOut = ByteRing<2048>()
     private var records: FlashLog<B.Flash>
     private var configurations: FlashLog<B.Flash>
     /// The longest time that the engine took to poll, evaluate and publish, in ticks.
@@ -91,6 +91,7 @@ public struct BoardPorts<B: Board>: EnginePorts {
         _ = records.append(image)
     }
 
+    @inline(never)
     public mutating func configure(_ image: Span<UInt8>) -> CommandRefusal? {
         do throws(BridgeConfiguration.ImageProblem) {
             let new = try BridgeConfiguration(image: image)
@@ -123,7 +124,10 @@ public struct BoardPorts<B: Board>: EnginePorts {
 
     var flashFailures: UInt32 { records.failures &+ configurations.failures }
 
-    func storedConfiguration() -> BridgeConfiguration? {
+    // `mutating`, so that the compiler does not copy the rings.
+
+    @inline(never)
+    mutating func storedConfiguration() -> BridgeConfiguration? {
         if configurations.isEmpty || configurations.length > LinkFraming.maximumPayload { return nil }
         var image = LinkBytes(repeating: 0)
         for i in 0..<configurations.length { image[i] = configurations.byte(i) }
@@ -134,7 +138,8 @@ public struct BoardPorts<B: Board>: EnginePorts {
         }
     }
 
-    func storedRecord() -> PersistedRecord? {
+    @inline(never)
+    mutating func storedRecord() -> PersistedRecord? {
         if records.isEmpty || records.length > PersistedRecord.capacity { return nil }
         var image = InlineArray<192, UInt8>(repeating: 0)
         for i in 0..<records.length { image[i] = records.byte(i) }

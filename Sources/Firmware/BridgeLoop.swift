@@ -16,25 +16,53 @@ public struct BridgeLoop<B: Board> {
     private var bytes = InlineArray<64, UInt8>(repeating: 0)
     private var console = ConsoleInput()
     private(set) var status = StatusLED.Code.waiting
-    private let reset: ResetReport
+    private var reset: ResetReport
     /// The CAN controller answered at the start.
-    private let hasBus: Bool
+    private var hasBus: Bool
 
     /// An evaluation that is this late means that the loop is not healthy (failsafe.md §7).
     static var latestTick: Milliseconds { 1500 }
 
+    /// Makes a loop where it is to stay: a value that is handed over would be on the stack twice.
+    /// - Parameter room: all zero, which is a value of each part until `begin` replaces it; as large as `MemoryLayout` says.
+    public static func make(_ board: B, in room: UnsafeMutableRawPointer) -> UnsafeMutablePointer<BridgeLoop> {
+        let loop = room.bindMemory(to: BridgeLoop.self, capacity: 1)
+        loop.pointee.begin(board)
+        return loop
+    }
+
     /// Reads configuration and record from flash. Without a good configuration the factory state holds: limits 0 A.
-    public init(_ board: B) {
-        ports = BoardPorts(board)
+    @inline(never)
+    private mutating func begin(_ board: B) {
+        beginPorts(board)
+        bytes = InlineArray(repeating: 0)
+        console = ConsoleInput()
+        status = .waiting
         reset = ports.board.takeResetReport()
-        engine = Engine(
-            configuration: ports.storedConfiguration() ?? Self.factory, record: ports.storedRecord(), at: ports.now)
+        beginEngine()
         wakeAt = ports.now
         hasBus = ports.board.can.start()
         StatusPage.greet(reset, to: &ports)
         engine.noteReset(reset.cause, address: reset.trapAddress, at: ports.now, ports: &ports)
         engine.inverterPort(0, state: hasBus ? .active : .closed, at: ports.now, ports: &ports)
         engine.bmsPort(0, isOpen: true, at: ports.now, ports: &ports)
+    }
+
+    // Each part in a function of its own: together they would ask for their room on the stack at the same time.
+
+    @inline(never)
+    private mutating func beginPorts(_ board: B) {
+        ports = BoardPorts(board)
+    }
+
+    @inline(never)
+    private mutating func beginEngine() {
+        engine.begin(configuration: configuration(), record: ports.storedRecord(), at: ports.now)
+    }
+
+    @inline(never)
+    private mutating func configuration() -> BridgeConfiguration {
+        ports.storedConfiguration() ?? Self.factory
     }
 
     /// The factory state: one JK pack on one line, Pylontech, and nothing allowed until somebody configures it (design §7).
@@ -49,6 +77,7 @@ public struct BridgeLoop<B: Board> {
         return configuration
     }
 
+    @inline(never)
     public mutating func turn() {
         ports.clock.advance(to: ports.board.ticks())
         let now = ports.now
@@ -78,6 +107,7 @@ public struct BridgeLoop<B: Board> {
     }
 
     /// The inverter is told low limits before the frames pause.
+    @inline(never)
     private mutating func restart(at now: Instant) {
         engine.prepareStop(at: now, ports: &ports)
         if !engine.isReadyToStop(at: now) { return }
@@ -85,6 +115,7 @@ public struct BridgeLoop<B: Board> {
         ports.board.restart()
     }
 
+    @inline(never)
     private mutating func readBMS(at now: Instant) -> Bool {
         var count = 0
         while count < 64, let byte = ports.board.readBMS() {
@@ -96,6 +127,7 @@ public struct BridgeLoop<B: Board> {
         return true
     }
 
+    @inline(never)
     private mutating func readConsole(at now: Instant) -> Bool {
         var count = 0
         while count < 64, let byte = ports.board.readConsole() {

@@ -45,6 +45,11 @@ struct ESPBoard: Board {
     }
 
     func ticks() -> UInt32 { heldTicks { Self.readTicks() } }
+    func startTicking() {
+        mailbox.pointee.start(at: Self.readTicks())
+        rt_start_ticking({ $0!.assumingMemoryBound(to: Mailbox.self).pointee.poll(at: ESPBoard.readTicks()) }, mailbox)
+    }
+
     func receiveFrame() -> CANFrame? { heldTicks { mailbox.pointee.pop() } }
     var polls: PollRecord { heldTicks { mailbox.pointee.polls } }
 
@@ -100,13 +105,16 @@ struct FirmwareESP {
         var mailbox = ESPBoard.Mailbox(
             TWAIRegisters(base: Chip.twai), ticksPerMillisecond: ESPBoard.ticksPerMillisecond)
         withUnsafeMutablePointer(to: &mailbox) { mailbox in
-            var loop = BridgeLoop(ESPBoard(mailbox))
-            mailbox.pointee.start(at: ESPBoard.readTicks())
-            rt_start_ticking(
-                { context in
-                    context!.assumingMemoryBound(to: ESPBoard.Mailbox.self).pointee.poll(at: ESPBoard.readTicks())
-                }, mailbox)
-            while true { loop.turn() }
+            var board = ESPBoard(mailbox)
+            rt_with_room(UInt32(MemoryLayout<BridgeLoop<ESPBoard>>.size), run, &board)
         }
+    }
+
+    /// For ever, in the room that is given.
+    private static let run: @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void = { room, board in
+        let board = board!.assumingMemoryBound(to: ESPBoard.self).pointee
+        let loop = BridgeLoop.make(board, in: room!)
+        board.startTicking()
+        while true { loop.pointee.turn() }
     }
 }

@@ -27,7 +27,13 @@ public struct ByteRing<let capacity: Int>: Sendable {
             lost &+= UInt32(bytes.count)
             return
         }
-        for i in 0..<bytes.count { push(bytes[i]) }
+        var tail = head + count
+        if tail >= capacity { tail -= capacity }
+        for i in bytes.indices {
+            storage[tail] = bytes[i]
+            tail = tail + 1 < capacity ? tail + 1 : 0
+        }
+        count += bytes.count
     }
 
     /// The byte that leaves next.

@@ -167,7 +167,7 @@ public struct Trial {
 /// Everything that the engine does, as one checksum.
 struct TrialPorts: EnginePorts {
     var checksum = CRC32()
-    var record = FieldWriter<192>()
+    var record = FieldBuffer<192>()
     var wantsAnswer = false
     var wantsRestart = false
     var isDown = false
@@ -201,7 +201,7 @@ struct TrialPorts: EnginePorts {
 
     mutating func persist(_ image: Span<UInt8>) {
         take(6, image)
-        record = FieldWriter()
+        record.removeAll()
         for i in image.indices { record.append(image[i]) }
     }
 }

@@ -43,7 +43,7 @@ extension TextSink {
     mutating func write(reading: PackReading) {
         var pack = PackPayload()
         pack.reading = reading
-        var bytes = FieldWriter<700>()
+        var bytes = FieldBuffer<700>()
         pack.visitFields(&bytes)
         write(" reading ")
         write(hexadecimal: bytes.checksum(from: 0))

@@ -285,7 +285,7 @@ public struct Vectors {
         do throws(BridgeConfiguration.ImageProblem) {
             let configuration = try BridgeConfiguration(image: input.span)
             sink.write(" accepted ")
-            sink.write(hexadecimal: configuration.image().checksum(from: 0))
+            sink.write(hexadecimal: configuration.image().withBytes { CRC32.of($0) })
         } catch {
             switch error {
             case .tooLong: sink.write(" tooLong")

@@ -51,7 +51,7 @@ private func full() -> BridgeConfiguration {
 }
 
 private func printImage(_ name: String, _ configuration: BridgeConfiguration, board: String?) {
-    let image = configuration.image()
+    var image = configuration.image()
     var digits = ""
     for i in 0..<image.count { digits += String(UInt16(image.bytes[i]) | 0x100, radix: 16).dropFirst() }
     let accepted = "accepted " + String(UInt64(image.checksum(from: 0)) | 1 << 32, radix: 16, uppercase: true).dropFirst()

@@ -82,7 +82,7 @@ final class Recorder: @unchecked Sendable {
         tape += bytes
     }
 
-    private func append<let capacity: Int>(_ image: FieldWriter<capacity>) {
+    private func append<let capacity: Int>(_ image: FieldBuffer<capacity>) {
         append(bytes: image.withBytes { span in span.indices.map { span[$0] } })
     }
 

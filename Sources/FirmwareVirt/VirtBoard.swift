@@ -24,6 +24,11 @@ struct VirtBoard: Board {
         self.mailbox = mailbox
     }
 
+    func startTicking() {
+        mailbox.pointee.start(at: Self.readTicks())
+        rt_start_ticking({ $0!.assumingMemoryBound(to: Mailbox.self).pointee.poll(at: VirtBoard.readTicks()) }, mailbox)
+    }
+
     func receiveFrame() -> CANFrame? {
         rt_hold_ticks()
         defer { rt_release_ticks() }
@@ -91,17 +96,20 @@ struct FirmwareVirt {
         var mailbox = VirtBoard.Mailbox(
             cards.can.registers, ticksPerMillisecond: VirtBoard.ticksPerMillisecond)
         withUnsafeMutablePointer(to: &mailbox) { mailbox in
-            var loop = BridgeLoop(VirtBoard(cards, mailbox))
-            mailbox.pointee.start(at: VirtBoard.readTicks())
-            rt_start_ticking(
-                { context in
-                    context!.assumingMemoryBound(to: VirtBoard.Mailbox.self).pointee.poll(at: VirtBoard.readTicks())
-                }, mailbox)
-            while true {
-                loop.turn()
-                // QEMU works hard for each register that is read, and little for this.
-                rt_pause()
-            }
+            var board = VirtBoard(cards, mailbox)
+            rt_with_room(UInt32(MemoryLayout<BridgeLoop<VirtBoard>>.size), run, &board)
+        }
+    }
+
+    /// For ever, in the room that is given.
+    private static let run: @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void = { room, board in
+        let board = board!.assumingMemoryBound(to: VirtBoard.self).pointee
+        let loop = BridgeLoop.make(board, in: room!)
+        board.startTicking()
+        while true {
+            loop.pointee.turn()
+            // QEMU works hard for each register that is read, and little for this.
+            rt_pause()
         }
     }
 }

@@ -4,7 +4,7 @@ import Battery
 /// opts in, and no capture of an acknowledged write exists (§6). Replies are for the simulator.
 extension JK4E57 {
     /// Asks for the whole table.
-    public static func encodeReadAll(source: Source = .pc, into frame: inout Frame) {
+    public static func encodeReadAll<let room: Int>(source: Source = .pc, into frame: inout FrameBytes<room>) {
         begin(&frame, .readAll, source, .request)
         frame.append(0)
         finish(&frame)
@@ -72,12 +72,14 @@ extension JK4E57 {
         finish(&frame, record: report.record)
     }
 
-    private static func begin(_ frame: inout Frame, _ command: Command, _ source: Source, _ transport: Transport) {
+    private static func begin<let room: Int>(
+        _ frame: inout FrameBytes<room>, _ command: Command, _ source: Source, _ transport: Transport
+    ) {
         begin(&frame, command.rawValue, source.rawValue, transport.rawValue, terminal: 0)
     }
 
-    private static func begin(
-        _ frame: inout Frame, _ command: UInt8, _ source: UInt8, _ transport: UInt8, terminal: UInt32
+    private static func begin<let room: Int>(
+        _ frame: inout FrameBytes<room>, _ command: UInt8, _ source: UInt8, _ transport: UInt8, terminal: UInt32
     ) {
         frame.removeAll()
         frame.append(start.0)
@@ -90,7 +92,7 @@ extension JK4E57 {
     }
 
     /// Adds record number, end mark, unused CRC and sum, and fills in LENGTH.
-    private static func finish(_ frame: inout Frame, record: UInt32 = 0) {
+    private static func finish<let room: Int>(_ frame: inout FrameBytes<room>, record: UInt32 = 0) {
         frame.append(bigEndian: record, width: 4)
         frame.append(endMark)
         let length = frame.count + 4 - 2

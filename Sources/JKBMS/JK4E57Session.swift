@@ -22,6 +22,7 @@ public struct JK4E57Session: BMSProtocol {
     private var clock = SessionClock()
     private var sensors = SensorHistory()
 
+    @inline(never)
     public init(pace: PollPace = PollPace()) {
         self.pace = pace
     }
@@ -106,7 +107,7 @@ public struct JK4E57Session: BMSProtocol {
     }
 
     private mutating func request<Line: BMSLine>(at now: Instant, on line: inout Line) {
-        var frame = JK4E57.Frame()
+        var frame = FrameBytes<21>()
         JK4E57.encodeReadAll(into: &frame)
         frame.withSpan { line.transmit($0) }
         if repeats == 0 { pollBegan = now }

@@ -56,7 +56,9 @@ static uint64_t divide(uint64_t dividend, uint64_t divisor, uint64_t *remainder)
         *remainder = a.low % d.low;
         return a.low / d.low;
     }
-    for (int bit = 63; bit >= 0; bit--) {
+    int bit = 63;
+    while (bit >= 32 && !(a.high >> (bit - 32))) bit--;
+    for (; bit >= 0; bit--) {
         uint32_t next = bit >= 32 ? (a.high >> (bit - 32)) & 1 : (a.low >> bit) & 1;
         uint32_t carry = rest.high >> 31;
         rest.high = (rest.high << 1) | (rest.low >> 31);

@@ -158,17 +158,17 @@ public final class FakeControl: Sendable {
 /// Frames Link messages by the document, not by the engine's own code, so that the two check each other.
 public enum FakeMessage {
     public static func make(
-        _ kind: LinkKind, sequence: inout UInt32, _ fields: (inout FieldWriter<2064>) -> Void
+        _ kind: LinkKind, sequence: inout UInt32, _ fields: (inout FieldBuffer<2064>) -> Void
     ) -> [UInt8] {
         make(kind: kind.rawValue, sequence: &sequence, fields)
     }
 
     /// With any number for a kind.
     static func make(
-        kind: UInt8, sequence: inout UInt32, _ fields: (inout FieldWriter<2064>) -> Void
+        kind: UInt8, sequence: inout UInt32, _ fields: (inout FieldBuffer<2064>) -> Void
     ) -> [UInt8] {
         sequence &+= 1
-        var payload = FieldWriter<2064>()
+        var payload = FieldBuffer<2064>()
         fields(&payload)
         var message: [UInt8] = [0x50, 0x42, 1, kind]
         message += little(UInt16(payload.count)) + little(sequence)

@@ -172,7 +172,7 @@ public struct FakeSnapshot: Sendable {
         var bank = bank
         bank.lastEvent = lastEvent
         var bytes: [UInt8] = []
-        func add(_ kind: LinkKind, _ sequence: inout UInt32, _ fields: (inout FieldWriter<2064>) -> Void) {
+        func add(_ kind: LinkKind, _ sequence: inout UInt32, _ fields: (inout FieldBuffer<2064>) -> Void) {
             bytes += FakeMessage.make(kind, sequence: &sequence, fields)
             if futureKinds { bytes += FakeMessage.make(kind: 99, sequence: &sequence, fields) }
         }

@@ -6,7 +6,7 @@ import Testing
 @testable import BridgeEngine
 
 @Suite struct LinkTests {
-    func bytes(_ writer: FieldWriter<64>) -> [UInt8] {
+    func bytes(_ writer: FieldBuffer<64>) -> [UInt8] {
         (0..<writer.count).map { writer.bytes[$0] }
     }
 
@@ -53,7 +53,7 @@ import Testing
     }
 
     @Test func `a message of an unknown kind is counted and skipped`() {
-        var writer = FieldWriter<64>()
+        var writer = FieldBuffer<64>()
         linkMessage(.event, sequence: 1, into: &writer) { _ in }
         var message = bytes(writer)
         message[3] = 200
@@ -103,7 +103,7 @@ import Testing
         settings.cellOverVoltage = 3650
         settings.chargeUnderTemperature = -200
         pack.reading.settings = settings
-        var writer = FieldWriter<2064>()
+        var writer = FieldBuffer<2064>()
         linkMessage(.pack, sequence: 5, into: &writer) { writer in pack.visitFields(&writer) }
         var receiver = LinkReceiver()
         let found = messages(in: (0..<writer.count).map { writer.bytes[$0] }, with: &receiver)

@@ -63,7 +63,8 @@ import Testing
         rig.send(absurd)
         rig.run(50)
         #expect(rig.replies.last == .badConfiguration)
-        #expect(rig.loop.ports.storedConfiguration() == nil)
+        let stored = rig.loop.ports.storedConfiguration()
+        #expect(stored == nil)
         #expect(rig.wires.restarts == 0)
     }
 
@@ -117,7 +118,8 @@ import Testing
             wires.flash.budget = budget
             _ = image.withBytes { bytes in cut.configure(bytes) }
             wires.flash.budget = nil
-            let restarted = BoardPorts(FakeBoard(wires)).storedConfiguration()
+            var after = BoardPorts(FakeBoard(wires))
+            let restarted = after.storedConfiguration()
             #expect(restarted == old || restarted == new)
             if let restarted { found.insert(restarted.control.userCharge) }
         }
@@ -198,7 +200,8 @@ import Testing
         var rig = Rig()
         for boot in 1...4 as ClosedRange<UInt8> {
             rig.run(100)
-            #expect(rig.loop.ports.storedRecord()?.boots == boot)
+            let record = rig.loop.ports.storedRecord()
+            #expect(record?.boots == boot)
             rig = Rig(restarting: rig, reset: ResetReport(.watchdog))
         }
     }

@@ -33,7 +33,11 @@ struct Rig {
 
     init(_ wires: Wires = Wires()) {
         self.wires = wires
-        loop = BridgeLoop(FakeBoard(wires))
+        let room = UnsafeMutableRawPointer.allocate(
+            byteCount: MemoryLayout<BridgeLoop<FakeBoard>>.size, alignment: 16)
+        room.initializeMemory(as: UInt8.self, repeating: 0, count: MemoryLayout<BridgeLoop<FakeBoard>>.size)
+        loop = BridgeLoop.make(FakeBoard(wires), in: room).move()
+        room.deallocate()
     }
 
     /// The same wires and flash after a restart.

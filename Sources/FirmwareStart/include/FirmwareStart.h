@@ -15,6 +15,9 @@ struct rt_stop {
 /// Bytes of stack that were used at most since the start.
 uint32_t rt_stack_used(void);
 
+/// Calls `body` with so much of the stack, cleared.
+void rt_with_room(uint32_t size, void (*body)(void *room, void *context), void *context);
+
 /// Hands out once how the last run ended; 0 when it did not end itself: power, watchdog, reset button.
 int rt_take_stop(struct rt_stop *out);
 

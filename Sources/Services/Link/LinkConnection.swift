@@ -163,7 +163,7 @@ public final class LinkConnection: Service, Sendable {
         state.withLockedValue { $0.waiting.removeValue(forKey: identity) }?.resume(returning: reply)
     }
 
-    private func write(_ message: FieldWriter<64>, to channel: any Channel) {
+    private func write(_ message: FieldBuffer<64>, to channel: any Channel) {
         var buffer = channel.allocator.buffer(capacity: message.count)
         message.withBytes { bytes in for index in bytes.indices { buffer.writeInteger(bytes[index]) } }
         channel.writeAndFlush(buffer, promise: nil)

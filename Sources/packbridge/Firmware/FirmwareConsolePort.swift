@@ -17,7 +17,7 @@ final class FirmwareConsolePort {
     }
 
     /// Sends a whole message, however slow the line is.
-    func send<let capacity: Int>(_ message: FieldWriter<capacity>) throws {
+    func send<let capacity: Int>(_ message: FieldBuffer<capacity>) throws {
         let bytes = message.withBytes { span in span.indices.map { span[$0] } }
         try send(bytes)
     }

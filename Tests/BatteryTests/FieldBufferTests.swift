@@ -1,7 +1,7 @@
 import Battery
 import Testing
 
-@Suite struct FieldCoderTests {
+@Suite struct FieldBufferTests {
     @Test func `CRC-32 of the standard check string`() {
         var crc = CRC32()
         for byte in "123456789".utf8 { crc.update(byte) }
@@ -9,13 +9,13 @@ import Testing
     }
 
     @Test func `what was written is read back, absent values included`() {
-        var writer = FieldWriter<64>()
+        var writer = FieldBuffer<64>()
         var a: Int32 = -140_000
         var b: UInt16? = nil
         var c: Int64? = 1 << 40
         var d: Bool? = false
         var chemistry = Chemistry.lto
-        func visit<C: FieldCoder>(_ coder: inout C) {
+        func visit<let room: Int>(_ coder: inout FieldBuffer<room>) {
             coder.field(&a)
             coder.field(&b)
             coder.field(&c)
@@ -24,7 +24,7 @@ import Testing
         }
         visit(&writer)
         (a, b, c, d, chemistry) = (0, 7, nil, nil, .lfp)
-        var reader = FieldReader(writer.bytes, from: 0, to: writer.count)
+        var reader = FieldBuffer(reading: writer.bytes, from: 0, to: writer.count)
         visit(&reader)
         #expect(reader.isValid)
         #expect(a == -140_000)
@@ -36,24 +36,24 @@ import Testing
     }
 
     @Test func `a cut at any byte and an unknown choice are noticed`() {
-        var writer = FieldWriter<64>()
+        var writer = FieldBuffer<64>()
         var value: Int64 = 5
         writer.field(&value)
         for end in 0..<8 {
-            var reader = FieldReader(writer.bytes, from: 0, to: end)
+            var reader = FieldBuffer(reading: writer.bytes, from: 0, to: end)
             reader.field(&value)
             #expect(!reader.isValid)
         }
-        var unknown = FieldWriter<4>()
+        var unknown = FieldBuffer<4>()
         unknown.append(9)
         var chemistry = Chemistry.lfp
-        var reader = FieldReader(unknown.bytes, from: 0, to: 1)
+        var reader = FieldBuffer(reading: unknown.bytes, from: 0, to: 1)
         reader.field(choice: &chemistry)
         #expect(!reader.isValid)
     }
 
     @Test func `a writer that is full says so`() {
-        var writer = FieldWriter<3>()
+        var writer = FieldBuffer<3>()
         var value: UInt32 = 1
         writer.field(&value)
         #expect(writer.overflowed)
