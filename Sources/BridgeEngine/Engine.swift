@@ -81,7 +81,7 @@ public struct Engine: Sendable {
 
     @inline(never)
     private mutating func beginControl(_ record: ControlRecord?, at now: Instant) {
-        controller = Controller(
+        controller.begin(
             configuration: configuration.control, record: record, recentBoots: Int32(keeper.boots), at: now)
     }
 

@@ -19,11 +19,11 @@ public struct Controller: Sendable {
 
     /// `configuration.packs`, where one element can be read without the others.
     private(set) var packConfigurations: PerPack<PackConfiguration>
-    let table: ChemistryTable
+    private(set) var table: ChemistryTable
     private(set) var rules: AcceptanceRules
     let isStateless: Bool
-    let recentBoots: Int32
-    let bootRecord: ControlRecord?
+    private(set) var recentBoots: Int32
+    private(set) var bootRecord: ControlRecord?
 
     /// The packs in their places. They never move; what only reads them reads `views`.
     var packs = PerPack<PackTracker>(repeating: PackTracker())
@@ -92,13 +92,28 @@ public struct Controller: Sendable {
         table = ChemistryTable(configuration.chemistry)
         rules = AcceptanceRules(configuration, table: table, isStateless: isStateless)
         band = CellBand(configuration, table: table, overVoltage: nil, underVoltage: nil)
-        if let record {
-            soc.restore(record)
-            fullRequest.restore(record)
-            counter.restore(record)
-            energy.restore(record)
-            for i in 0..<maximumPacks { packs[i].restoreFlaps(record.flaps[i], at: now) }
-        }
+        restore(at: now)
+    }
+
+    /// What `begin` puts anew besides the state.
+    @inline(never)
+    mutating func configure(_ new: ControlConfiguration, record: ControlRecord?, recentBoots boots: Int32) {
+        configuration = new
+        packConfigurations = Self.inPlaces(new.packs)
+        recentBoots = boots
+        bootRecord = record.flatMap { $0.isPlausible ? $0 : nil }
+        table = ChemistryTable(new.chemistry)
+        rules = AcceptanceRules(new, table: table, isStateless: isStateless)
+    }
+
+    @inline(never)
+    mutating func restore(at now: Instant) {
+        guard let record = bootRecord else { return }
+        soc.restore(record)
+        fullRequest.restore(record)
+        counter.restore(record)
+        energy.restore(record)
+        for i in 0..<maximumPacks { packs[i].restoreFlaps(record.flaps[i], at: now) }
     }
 
     private static func inPlaces(_ packs: PackList<PackConfiguration>) -> PerPack<PackConfiguration> {
