@@ -37,4 +37,11 @@ import Testing
         let nothing = snapshot()
         #expect(nothing == [])
     }
+
+    @Test mutating func `the largest number does not trap`() {
+        _ = take(.max)
+        _ = snapshot()
+        let last = snapshot()
+        #expect(last == [.max])
+    }
 }

@@ -30,9 +30,10 @@ struct EventOrder {
 
     private mutating func due() -> [EngineEvent] {
         var events: [EngineEvent] = []
-        while let event = early.removeValue(forKey: last + 1) {
+        // After the largest number comes none.
+        while let event = early.removeValue(forKey: last &+ 1) {
             events.append(event)
-            last += 1
+            last = event.number
         }
         if early.isEmpty { hasWaited = false }
         return events
