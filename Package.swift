@@ -55,7 +55,7 @@ let fuzzing: [Target] = [
 let tests: [Target] = [
     .testTarget(name: "BatteryTests", dependencies: ["Battery"]),
     .testTarget(name: "JKBMSTests", dependencies: ["JKBMS"]),
-    .testTarget(name: "InverterDialectsTests", dependencies: ["InverterDialects"]),
+    .testTarget(name: "InverterDialectsTests", dependencies: ["InverterDialects", "FirmwareTrial"]),
     .testTarget(name: "ChargeControlTests", dependencies: ["ChargeControl"]),
     .testTarget(name: "BridgeEngineTests", dependencies: ["BridgeEngine"]),
     .testTarget(name: "FirmwareHALTests", dependencies: ["FirmwareHAL"]),

@@ -87,10 +87,10 @@ extension JK4E57.Assembler.Step {
     }
 }
 
-/// What the tests of the dialects say with them, too.
+/// The tests of the dialects say the example with them, too.
 extension BankReport {
     /// A 16-cell pack at work: 53.21 V, 25.04 A into it, 66 %.
-    static var example: BankReport {
+    public static var example: BankReport {
         var report = BankReport()
         report.chargeVoltageLimit = 56_850
         report.dischargeVoltageLimit = 46_010

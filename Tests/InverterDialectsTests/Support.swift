@@ -1,4 +1,5 @@
 import Battery
+import FirmwareTrial
 import Foundation
 import InverterDialects
 
@@ -90,36 +91,6 @@ struct SeededNumbers: RandomNumberGenerator {
 }
 
 extension BankReport {
-    /// A 16-cell pack at work: 53.21 V, 25.04 A into it, 66 %.
-    static var example: BankReport {
-        var report = BankReport()
-        report.chargeVoltageLimit = 56_850
-        report.dischargeVoltageLimit = 46_010
-        report.chargeCurrentLimit = 100_090
-        report.dischargeCurrentLimit = 140_000
-        report.chargeEnabled = true
-        report.dischargeEnabled = true
-        report.soc = 66
-        report.socFine = 66_40
-        report.soh = 99
-        report.voltage = 53_214
-        report.current = 25_040
-        report.temperature = 221
-        report.remaining = 185_000
-        report.full = 280_000
-        report.rated = 280_000
-        report.cycles = 27
-        report.highestCell = 3330
-        report.highestCellPlace = CellPlace(pack: 1, cell: 5)
-        report.lowestCell = 3322
-        report.lowestCellPlace = CellPlace(pack: 1, cell: 9)
-        report.highestTemperature = 234
-        report.highestTemperaturePlace = CellPlace(pack: 1, cell: 1)
-        report.lowestTemperature = 221
-        report.lowestTemperaturePlace = CellPlace(pack: 1, cell: 2)
-        return report
-    }
-
     /// Anything a bank of up to 32 cells in series can report.
     static func random(_ numbers: inout SeededNumbers) -> BankReport {
         var report = BankReport()
