@@ -130,7 +130,8 @@ bench: ## measure; one tab-separated line per figure: name, value, unit, target,
 
 .PHONY: performance
 performance: release ## measure everything and write docs/performance.md
-	@scripts/bootstrap serve verify performance
+	@scripts/bootstrap serve verify performance firmware
+	@scripts/firmware virt >&2
 	@$(RELEASE_BUILD) --product packbridge-bench >&2
 	@$(RELEASE_BUILD) --product packbridge-serve-bench >&2
 	$(PYTHON) scripts/performance $(RELEASE)/release
@@ -138,8 +139,13 @@ performance: release ## measure everything and write docs/performance.md
 DAYS := 1
 SEEDS := 50
 .PHONY: soak
-soak: bridge ## simulated worlds with faults, checked against the invariants: DAYS=1 in each of SEEDS=50
+soak: ## simulated worlds with faults, checked against the invariants: DAYS=1 in each of SEEDS=50; with DURATION=12h soak-processes
+ifeq ($(origin DURATION),command line)
+soak: soak-processes
+else
+soak: bridge
 	$(RELEASE)/release/packbridge simulate soak --days $(DAYS) --seeds $(SEEDS) --progress
+endif
 
 .PHONY: hardware
 hardware: ## the converter: board placed and routed, rules, gerbers, bill of materials, calculation, ngspice, case
