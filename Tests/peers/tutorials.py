@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Follows docs/add-an-inverter.md and docs/add-a-bms.md to the letter, in a copy of the package, and runs their commands.
 
-    tutorials.py
+    tutorials.py [--steps]
+
+--steps: only the edits; nothing is built. It takes a second.
 
 What it understands: Create `FILE`: · In `FILE`, below `LINE`, add: · above · In `FILE`, replace `LINE` by: · At the end of `FILE`, add: ·
 and blocks of sh, whose commands must succeed. Any other block of code is an error. The last line counts the checks.
@@ -99,10 +101,11 @@ def run(report, commands):
 
 
 def main():
+    only_steps = sys.argv[1:] == ["--steps"]
     copy()
     # All edits first, so that the package is built once.
     followed = [follow(page) for page in ("add-an-inverter.md", "add-a-bms.md")]
-    for report, commands in followed:
+    for report, commands in [] if only_steps else followed:
         run(report, commands)
     return conclude([report for report, _ in followed])
 
