@@ -47,10 +47,10 @@ struct CellBand: Equatable, Sendable, BitwiseCopyable {
     }
 
     /// Percent at u = 0, ¼, ½, ¾, 1.
-    private static let charge: InlineArray<5, Int64> = [100, 50, 15, 2, 0]
+    private static let charge: InlineArray<5, Int32> = [100, 50, 15, 2, 0]
     /// The curve 2 − 2^(r^1.8) of the "late" preset at the same places, rounded down.
-    private static let chargeLate: InlineArray<5, Int64> = [100, 94, 77, 48, 0]
-    private static let discharge: InlineArray<5, Int64> = [0, 5, 20, 50, 100]
+    private static let chargeLate: InlineArray<5, Int32> = [100, 94, 77, 48, 0]
+    private static let discharge: InlineArray<5, Int32> = [0, 5, 20, 50, 100]
 
     /// `amount × f_v`, rounded down, for the highest cell.
     func chargeScaled(_ amount: Milliamps, highest: Millivolts) -> Milliamps {
@@ -63,14 +63,11 @@ struct CellBand: Equatable, Sendable, BitwiseCopyable {
     }
 
     private static func scaled(
-        _ amount: Milliamps, by table: InlineArray<5, Int64>, at x: Millivolts, of width: Millivolts
+        _ amount: Milliamps, by table: InlineArray<5, Int32>, at x: Millivolts, of width: Millivolts
     ) -> Milliamps {
-        if x <= 0 { return scaledDown(amount, table[0], 100) }
-        if x >= width { return scaledDown(amount, table[4], 100) }
-        let position = Int64(x) * 4
-        let segment = Int(position / Int64(width))
-        let part = position % Int64(width)
-        let percent = table[segment] * Int64(width) + (table[segment + 1] - table[segment]) * part
-        return scaledDown(amount, percent, 100 * Int64(width))
+        let position = 4 * min(max(x, 0), width)
+        let segment = min(Int(position / width), 3)
+        return scaledDown(
+            amount, from: table[segment], to: table[segment + 1], at: position - Int32(segment) * width, of: width, whole: 100)
     }
 }

@@ -24,18 +24,16 @@ struct RateTable: Sendable, BitwiseCopyable {
 
     private var last: RatePoint { points[Int(count) - 1] }
 
-    /// `amount` scaled by the rate at `temperature`, rounded down: one division, so nothing is lost between table and result.
+    /// `amount` scaled by the rate at `temperature`, rounded down.
     func scaled(_ amount: Int32, at temperature: Decidegrees) -> Int32 {
         if temperature <= points[0].temperature || temperature >= last.temperature { return 0 }
         var i = 1
         while points[i].temperature < temperature { i += 1 }
         let low = points[i - 1]
         let high = points[i]
-        let span = Int64(high.temperature - low.temperature)
-        let weighted =
-            Int64(low.rate) * Int64(high.temperature - temperature) + Int64(high.rate)
-            * Int64(temperature - low.temperature)
-        return Int32(Int64(amount) * weighted / (1000 * span))
+        return scaledDown(
+            amount, from: low.rate, to: high.rate, at: temperature - low.temperature, of: high.temperature - low.temperature,
+            whole: 1000)
     }
 
     var upperEnd: Decidegrees { last.temperature }

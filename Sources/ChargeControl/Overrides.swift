@@ -126,10 +126,10 @@ struct SoCMark: Sendable, BitwiseCopyable {
 /// Limits by SoC, off by default because SoC is the least trustworthy input (charge-control.md §7.4).
 enum SoCTaper {
     /// Fractions in percent at falling (discharge) or rising (charge) SoC, linear in between.
-    private static let charge: InlineArray<4, (soc: CentiPercent, percent: Int64)> = [
+    private static let charge: InlineArray<4, (soc: CentiPercent, percent: Int32)> = [
         (8500, 100), (9000, 50), (9500, 20), (9800, 10),
     ]
-    private static let discharge: InlineArray<4, (soc: CentiPercent, percent: Int64)> = [
+    private static let discharge: InlineArray<4, (soc: CentiPercent, percent: Int32)> = [
         (500, 10), (1000, 20), (1500, 50), (2000, 100),
     ]
 
@@ -142,15 +142,13 @@ enum SoCTaper {
     }
 
     private static func scaled(
-        _ amount: Milliamps, _ soc: CentiPercent, _ table: InlineArray<4, (soc: CentiPercent, percent: Int64)>
+        _ amount: Milliamps, _ soc: CentiPercent, _ table: InlineArray<4, (soc: CentiPercent, percent: Int32)>
     ) -> Milliamps {
-        if soc <= table[0].soc { return scaledDown(amount, table[0].percent, 100) }
-        for i in 1..<4 where soc <= table[i].soc {
-            let width = Int64(table[i].soc - table[i - 1].soc)
-            let part = Int64(soc - table[i - 1].soc)
-            let percent = table[i - 1].percent * width + (table[i].percent - table[i - 1].percent) * part
-            return scaledDown(amount, percent, 100 * width)
-        }
-        return scaledDown(amount, table[3].percent, 100)
+        let soc = min(max(soc, table[0].soc), table[3].soc)
+        var i = 1
+        while table[i].soc < soc { i += 1 }
+        let (low, high) = (table[i - 1], table[i])
+        return scaledDown(
+            amount, from: low.percent, to: high.percent, at: soc - low.soc, of: high.soc - low.soc, whole: 100)
     }
 }

@@ -34,6 +34,16 @@ extension Instant {
     }
 }
 
+/// `amount` times what a line has at `x`, rounded down: `from` at 0, `to` at `width`, in parts of `whole`. One division, so nothing is lost
+/// between table and result.
+@inline(never)
+func scaledDown(
+    _ amount: Int32, from: Int32, to: Int32, at x: Int32, of width: Int32, whole: Int64
+) -> Int32 {
+    let part = Int64(from) * Int64(width - x) + Int64(to) * Int64(x)
+    return scaledDown(amount, part, whole * Int64(width))
+}
+
 /// `amount × numerator / denominator`, rounded down, for amounts that are not negative and a positive denominator.
 func scaledDown(_ amount: Int32, _ numerator: Int64, _ denominator: Int64) -> Int32 {
     Int32(clamping: Int64(amount) * numerator / denominator)
