@@ -122,6 +122,8 @@ let sizeSettings: [SwiftSetting] =
             "-Xfrontend", "-mergeable-traps",
             // Registers are saved by the functions of Sources/Runtime/save.S.
             "-Xcc", "-msave-restore",
+            // A loop stays one, and what both branches do is not done twice.
+            "-Xllvm", "-sil-disable-pass=loop-unroll", "-Xllvm", "-sil-disable-pass=early-codemotion",
         ])
     ]
 

@@ -77,7 +77,7 @@ extension Engine {
         var reply = reply
         let code = reply.refusal.map { Int32($0.rawValue) + 1 } ?? 0
         send(.commandReply, ports: &ports) { message in reply.visitFields(&message) }
-        publish(log(.command, a: Int32(bitPattern: reply.identity), b: code, at: now), ports: &ports)
+        note(.command, a: Int32(bitPattern: reply.identity), b: code, at: now, ports: &ports)
     }
 
     /// A reading for a pack that is fed over Link; for any other pack it is refused, so that no program can speak for a BMS.
@@ -116,6 +116,7 @@ extension Engine {
         }
     }
 
+    @inline(never)
     mutating func publish<Ports: EnginePorts>(_ event: EngineEvent, ports: inout Ports) {
         if !ports.hasReader { return }
         var copy = event
@@ -202,7 +203,7 @@ extension Engine {
         var orders = OrdersPayload()
         orders.snapshot = link.snapshot
         controller.forEachOrder(at: now) { command, remaining in
-            if let order = OrderInForce(of: command, remaining: remaining) { orders.orders.append(order) }
+            orders.append(command, remaining: remaining)
         }
         send(.orders, ports: &ports) { message in orders.visitFields(&message) }
     }
@@ -210,8 +211,20 @@ extension Engine {
     private mutating func send<Ports: EnginePorts>(
         _ kind: LinkKind, ports: inout Ports, _ fields: (inout LinkBuffer) -> Void
     ) {
+        begin(kind)
+        fields(&link.message)
+        end(ports: &ports)
+    }
+
+    @inline(never)
+    private mutating func begin(_ kind: LinkKind) {
         link.sequence &+= 1
-        linkMessage(kind, sequence: link.sequence, into: &link.message, fields)
+        link.message.beginMessage(kind, sequence: link.sequence)
+    }
+
+    @inline(never)
+    private mutating func end<Ports: EnginePorts>(ports: inout Ports) {
+        link.message.endMessage()
         ports.publish(link.message.bytes.span.extracting(0..<link.message.count))
     }
 }

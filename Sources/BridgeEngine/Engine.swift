@@ -149,7 +149,7 @@ public struct Engine: Sendable {
             let line = bmsPorts[port].configuration
             for slot in 0..<line.addresses.count { memories[Int(line.firstPack) + slot] = JKPackMemory() }
         }
-        publish(log(.bmsPort, pack: UInt8(port), a: isOpen ? 1 : 0, at: now), ports: &ports)
+        note(.bmsPort, pack: UInt8(port), a: isOpen ? 1 : 0, at: now, ports: &ports)
     }
 
     /// A frame from the inverter's side of a CAN port.
@@ -167,9 +167,7 @@ public struct Engine: Sendable {
         let old = inverterPorts[port].state
         if old == state { return }
         inverterPorts[port].changed(to: state, at: now)
-        publish(
-            log(.inverterBus, pack: UInt8(port), a: Int32(old.rawValue), b: Int32(state.rawValue), at: now),
-            ports: &ports)
+        note(.inverterBus, pack: UInt8(port), a: Int32(old.rawValue), b: Int32(state.rawValue), at: now, ports: &ports)
         _ = wakeInverterPort(port, at: now, ports: &ports)
     }
 
@@ -206,7 +204,7 @@ public struct Engine: Sendable {
     public mutating func prepareStop<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
         if plannedStop.begin(at: now) {
             controller.isPreparingRestart = true
-            publish(log(.stopping, at: now), ports: &ports)
+            note(.stopping, at: now, ports: &ports)
             evaluate(at: now, ports: &ports)
         }
     }
@@ -245,10 +243,9 @@ public struct Engine: Sendable {
         let before = configuration.generation
         configuration = new
         configuration.generation = max(new.generation, before &+ 1)
-        publish(
-            log(
-                .configured, a: Int32(truncatingIfNeeded: before),
-                b: Int32(truncatingIfNeeded: configuration.generation), at: now), ports: &ports)
+        note(
+            .configured, a: Int32(truncatingIfNeeded: before),
+            b: Int32(truncatingIfNeeded: configuration.generation), at: now, ports: &ports)
         if ports.hasReader { publishConfiguration(ports: &ports) }
         keeper.noteUrgent()
         evaluate(at: now, ports: &ports)
@@ -263,7 +260,7 @@ public struct Engine: Sendable {
     public mutating func noteReset<Ports: EnginePorts>(
         _ cause: ResetCause, address: UInt32, at now: Instant, ports: inout Ports
     ) {
-        publish(log(.reset, a: Int32(cause.rawValue), b: Int32(bitPattern: address), at: now), ports: &ports)
+        note(.reset, a: Int32(cause.rawValue), b: Int32(bitPattern: address), at: now, ports: &ports)
     }
 
     // MARK: BMS lines
@@ -311,7 +308,7 @@ public struct Engine: Sendable {
         if hasDevice && now.since(bmsPorts[port].lastByte) >= BMSPort.silenceBeforeReopen {
             bmsPorts[port].lastByte = now
             bmsPorts[port].counters.reopens &+= 1
-            publish(log(.bmsReopened, pack: UInt8(port), at: now), ports: &ports)
+            note(.bmsReopened, pack: UInt8(port), at: now, ports: &ports)
             ports.reopen(bmsPort: port)
         }
     }
@@ -377,62 +374,67 @@ public struct Engine: Sendable {
         let isFresh = inverterPorts[port].isHeartbeatFresh(at: now)
         if isFresh == seen.heartbeat[port] { return }
         seen.heartbeat[port] = isFresh
-        publish(log(.heartbeat, pack: UInt8(port), a: isFresh ? 1 : 0, at: now), ports: &ports)
+        note(.heartbeat, pack: UInt8(port), a: isFresh ? 1 : 0, at: now, ports: &ports)
     }
 
     /// Turns differences between two evaluations into events.
     private mutating func noteChanges<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {
         if controller.output.phase != seen.phase {
-            publish(
-                log(.phase, a: Int32(seen.phase.rawValue), b: Int32(controller.output.phase.rawValue), at: now),
-                ports: &ports)
+            note(.phase, a: Int32(seen.phase.rawValue), b: Int32(controller.output.phase.rawValue), at: now, ports: &ports)
             seen.phase = controller.output.phase
         }
         if controller.output.mayTransmit && !seen.mayTransmit {
-            publish(log(.transmitting, at: now), ports: &ports)
+            note(.transmitting, at: now, ports: &ports)
         }
         seen.mayTransmit = controller.output.mayTransmit
         let warnings = controller.output.warnings.rawValue
         if warnings != seen.warnings {
-            publish(
-                log(
-                    .warnings, a: Int32(bitPattern: warnings & ~seen.warnings),
-                    b: Int32(bitPattern: seen.warnings & ~warnings),
-                    at: now), ports: &ports)
+            note(
+                .warnings, a: Int32(bitPattern: warnings & ~seen.warnings),
+                b: Int32(bitPattern: seen.warnings & ~warnings),
+                at: now, ports: &ports)
             seen.warnings = warnings
         }
         for pack in 0..<controller.output.packs.count {
             let state = controller.output.packs[pack].state
             if state != seen.packStates[pack] {
-                publish(
-                    log(
-                        .packState, pack: UInt8(pack + 1), a: Int32(seen.packStates[pack].rawValue),
-                        b: Int32(state.rawValue),
-                        at: now), ports: &ports)
+                note(
+                    .packState, pack: UInt8(pack + 1), a: Int32(seen.packStates[pack].rawValue),
+                    b: Int32(state.rawValue),
+                    at: now, ports: &ports)
                 seen.packStates[pack] = state
             }
             let alarms = controller.output.packs[pack].alarms.rawValue
             if alarms != seen.packAlarms[pack] {
-                publish(
-                    log(
-                        .packAlarms, pack: UInt8(pack + 1), a: Int32(bitPattern: alarms & ~seen.packAlarms[pack]),
-                        b: Int32(bitPattern: seen.packAlarms[pack] & ~alarms), at: now), ports: &ports)
+                note(
+                    .packAlarms, pack: UInt8(pack + 1), a: Int32(bitPattern: alarms & ~seen.packAlarms[pack]),
+                    b: Int32(bitPattern: seen.packAlarms[pack] & ~alarms), at: now, ports: &ports)
                 seen.packAlarms[pack] = alarms
             }
         }
     }
 
-    @discardableResult
+    /// Keeps the event and tells it.
+    @inline(never)
+    mutating func note<Ports: EnginePorts>(
+        _ kind: EngineEventKind, pack: UInt8 = 0, a: Int32 = 0, b: Int32 = 0, at now: Instant, ports: inout Ports
+    ) {
+        log(kind, pack: pack, a: a, b: b, at: now)
+        if let event = events.event(events.last) { publish(event, ports: &ports) }
+    }
+
+    /// Keeps the event.
+    @inline(never)
     mutating func log(
         _ kind: EngineEventKind, pack: UInt8 = 0, a: Int32 = 0, b: Int32 = 0, at now: Instant
-    ) -> EngineEvent {
+    ) {
         var event = EngineEvent()
         event.at = now
         event.kind = kind
         event.pack = pack
         event.a = a
         event.b = b
-        return events.append(event)
+        events.append(event)
     }
 
     private mutating func persistIfDue<Ports: EnginePorts>(at now: Instant, ports: inout Ports) {

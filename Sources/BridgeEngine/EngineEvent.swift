@@ -81,12 +81,13 @@ struct EventLog: Sendable {
     #endif
     private(set) var last: UInt32 = 0
 
-    mutating func append(_ event: EngineEvent) -> EngineEvent {
-        var numbered = event
+    /// Numbers the event and keeps it.
+    @inline(never)
+    mutating func append(_ event: EngineEvent) {
         last &+= 1
-        numbered.number = last
-        kept[Int(last % UInt32(Self.capacity))] = numbered
-        return numbered
+        let place = Int(last % UInt32(Self.capacity))
+        kept[place] = event
+        kept[place].number = last
     }
 
     /// The event with this number, when it is still kept.

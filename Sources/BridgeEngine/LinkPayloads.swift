@@ -58,6 +58,11 @@ public struct OrdersPayload: Equatable, Sendable {
     @inline(never)
     public init() {}
 
+    @inline(never)
+    mutating func append(_ command: Command, remaining: Milliseconds) {
+        if let order = OrderInForce(of: command, remaining: remaining) { orders.append(order) }
+    }
+
     public mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&snapshot)
         coder.array(&orders, filler: OrderInForce()) { coder, order in
@@ -313,20 +318,20 @@ extension PackReading {
         coder.field(&dynamicChargeLimit)
         coder.field(&dynamicDischargeLimit)
         coder.field(&dynamicChargeVoltage)
-        var hasSettings = settings != nil
+        let hadSettings = settings?.isPresent() ?? false
+        var hasSettings = hadSettings
         coder.field(&hasSettings)
-        if hasSettings {
-            var values = settings ?? PackSettings()
-            values.visitFields(&coder)
-            settings = values
-        } else {
-            settings = nil
-        }
+        if hasSettings != hadSettings { settings = hasSettings ? PackSettings() : nil }
+        settings?.visitFields(&coder)
         coder.field(&starting)
     }
 }
 
 extension PackSettings {
+    /// `settings != nil` without a copy of them, field by field, that the compiler makes: 1 KB of code.
+    @inline(never)
+    fileprivate mutating func isPresent() -> Bool { true }
+
     mutating func visitFields<let room: Int>(_ coder: inout FieldBuffer<room>) {
         coder.field(&cellOverVoltage)
         coder.field(&cellOverVoltageRelease)

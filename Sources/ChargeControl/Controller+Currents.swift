@@ -168,6 +168,7 @@ extension Controller {
     }
 
     /// Slew and enables: what is really told (charge-control.md §8, §7.8).
+    @inline(never)
     mutating func updateCurrents(charge: Reason, discharge: Reason, at now: Instant) {
         let planned = plannedCharge(at: now)
         let plannedDischarge = plannedDischarge(at: now)

@@ -2,6 +2,7 @@ import Battery
 
 /// The packs' part of a tick: ages, memberships, latches (charge-control.md §4, steps 1 and 2).
 extension Controller {
+    @inline(never)
     mutating func updateMembership(at now: Instant) {
         for i in 0..<packCount {
             packs[i].age(
@@ -103,6 +104,7 @@ extension Controller {
     }
 
     /// Latches and limits of every pack, with the band of this tick.
+    @inline(never)
     mutating func updatePacks(at now: Instant) {
         let context = limitContext
         if listsLimiters { startListing() }

@@ -215,6 +215,7 @@ extension Controller {
         }
     }
 
+    @inline(never)
     mutating func reportPacks() {
         while output.packs.count < packCount { output.packs.append(PackStatus()) }
         for i in 0..<packCount { output.packs[i] = status(i) }

@@ -3,6 +3,7 @@ import Battery
 /// CVL and DVL (charge-control.md §6, §7.7; amendments 24 and 27).
 extension Controller {
     /// The lowest bound on CVL, rounded down to 0.1 V, with its reason.
+    @inline(never)
     mutating func chargeVoltage(isBlocked: Bool, at now: Instant) -> Reason {
         let n = configuration.cellsInSeries
         output.voltageLimiters.removeAll()

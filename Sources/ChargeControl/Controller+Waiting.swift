@@ -2,6 +2,7 @@ import Battery
 
 /// What the present phase waits for, and how much is missing (issue text: "what is this phase waiting for").
 extension Controller {
+    @inline(never)
     mutating func reportWaiting(charge: Reason, at now: Instant) {
         let (waiting, amount) = waiting(charge: charge, at: now)
         output.waiting = waiting

@@ -137,7 +137,8 @@ public struct Controller: Sendable {
         return true
     }
 
-    var packCount: Int { configuration.packs.count }
+    /// At least one; in a build with room for one a constant, so that nothing is made for the others.
+    var packCount: Int { maximumPacks == 1 ? 1 : configuration.packs.count }
 
     /// A decoded snapshot of pack `pack` (index from 0). It is judged here; what is implausible is not used.
     @discardableResult
@@ -177,6 +178,7 @@ public struct Controller: Sendable {
     /// One evaluation: at 1 Hz, and at once after every accepted snapshot and every fault event (amendment 26).
     ///
     /// The order is that of charge-control.md §4: packs, bank, phase, CVL, CCL, DCL, slew, SoC, enables, alarms, final clamp.
+    /// The large steps are not inlined: all their values together would be out of the reach of a microcontroller's short instructions.
     public mutating func tick(at now: Instant) {
         updateMembership(at: now)
         for i in 0..<packCount { packs[i].writeStanding(to: &views[i], at: now) }

@@ -3,6 +3,7 @@ import Battery
 /// The last look at the numbers before they are told (charge-control.md §4 step 10). It repeats the hard caps from the packs'
 /// data, on its own path: it shares no limiter, no table and no state with the rest, so one mistake there does not reach the bus.
 enum FinalClamp {
+    @inline(never)
     static func apply(
         to report: inout BankReport, packs: Span<PackView>, count: Int, _ configuration: ControlConfiguration,
         zeroAfter: Milliseconds

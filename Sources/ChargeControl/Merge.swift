@@ -62,6 +62,7 @@ struct BankView: Sendable, BitwiseCopyable {
 
 extension BankView {
     /// Merges the packs. The order of the packs changes only which of several equal places is named.
+    @inline(never)
     init(_ packs: Span<PackView>, count: Int) {
         self.init()
         var anyConducts = false

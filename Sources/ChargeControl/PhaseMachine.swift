@@ -98,6 +98,7 @@ struct PhaseMachine: Sendable, BitwiseCopyable {
 
     // MARK: One tick
 
+    @inline(never)
     mutating func advance(
         _ input: PhaseInput, packs: Span<PackView>, count: Int, _ configuration: ControlConfiguration,
         table: ChemistryTable, at now: Instant

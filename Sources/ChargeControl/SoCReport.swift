@@ -53,6 +53,7 @@ struct SoCReport: Sendable, BitwiseCopyable {
         rawAtFull = record.rawAtFull
     }
 
+    @inline(never)
     mutating func update(
         _ input: SoCInput, _ configuration: ControlConfiguration, table: ChemistryTable, at now: Instant
     ) {

@@ -42,9 +42,9 @@
             self.stride = stride
         }
 
-        @inline(__always) public func load(_ index: UInt32) -> UInt8 { Register8(base + UInt(index) * stride).load() }
+        @inline(__always) public func load(_ index: UInt32) -> UInt8 { Register8(base &+ UInt(index) &* stride).load() }
         @inline(__always) public func store(_ index: UInt32, _ value: UInt32) {
-            Register8(base + UInt(index) * stride).store(UInt8(truncatingIfNeeded: value))
+            Register8(base &+ UInt(index) &* stride).store(UInt8(truncatingIfNeeded: value))
         }
     }
 
@@ -57,10 +57,10 @@
         }
 
         @inline(__always) public func load(_ index: UInt32) -> UInt8 {
-            UInt8(truncatingIfNeeded: Register32(base + UInt(index) * 4).load())
+            UInt8(truncatingIfNeeded: Register32(base &+ UInt(index) &* 4).load())
         }
         @inline(__always) public func store(_ index: UInt32, _ value: UInt32) {
-            Register32(base + UInt(index) * 4).store(value)
+            Register32(base &+ UInt(index) &* 4).store(value)
         }
     }
 #endif

@@ -7,8 +7,10 @@ struct IntelFlash: FlashMemory {
     /// start would take longer than on any of them.
     var sectorSize: Int { 4096 }
 
+    @inline(never)
     private func place(_ address: Int) -> UInt {
-        Self.base + UInt(address / 4096) * 256 * 1024 + UInt(address % 4096)
+        let address = UInt(bitPattern: address)
+        return Self.base + ((address >> 12) << 18 | address & 4095)
     }
 
     func read(at address: Int) -> UInt8 {

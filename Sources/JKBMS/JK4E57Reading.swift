@@ -24,7 +24,10 @@ extension JK4E57.Report {
         // Whole minutes: too coarse to prove that the BMS lives (amendment 1).
         reading.uptime = value(of: .runtime).map { $0 * 60_000 }
         reading.uptimeResolution = 60_000
-        reading.settings = settings
+        if hasSettings {
+            reading.settings = PackSettings()
+            readSettings(into: &reading.settings!)
+        }
         return reading
     }
 
@@ -56,17 +59,19 @@ extension JK4E57.Report {
         return MilliampHours(Int64(full) * Int64(soc) / 10_000)
     }
 
-    /// Nil when the frame carries no setting at all.
-    private var settings: PackSettings? {
+    /// The frame carries a setting.
+    private var hasSettings: Bool {
         let settingIdentifiers: ClosedRange<UInt8> = 0x8E...0xAC
         let mask =
             UInt64.max << UInt64(settingIdentifiers.lowerBound & 0x3F) & UInt64.max
             >> UInt64(0xBF - settingIdentifiers.upperBound)
-        if present & mask == 0 { return nil }
+        return present & mask != 0
+    }
+
+    private func readSettings(into settings: inout PackSettings) {
         @inline(__always) func value32(_ id: JK4E57.Identifier, times factor: Int64 = 1) -> Int32? {
             value(of: id).map { Int32($0 * factor) }
         }
-        var settings = PackSettings()
         settings.cellOverVoltage = value32(.cellOverVoltage)
         settings.cellOverVoltageRelease = value32(.cellOverVoltageRelease)
         settings.cellUnderVoltage = value32(.cellUnderVoltage)
@@ -87,6 +92,5 @@ extension JK4E57.Report {
         settings.chargeEnabled = flag(.chargeEnabled)
         settings.dischargeEnabled = flag(.dischargeEnabled)
         settings.balancerEnabled = flag(.balancerEnabled)
-        return settings
     }
 }
