@@ -112,28 +112,20 @@ verify-deb: deb ## the package in a throw-away Debian: install, upgrade, remove,
 	scripts/bootstrap deb verify
 	$(PYTHON) Tests/peers/debian_package.py .build-deb
 
-.PHONY: bench-serve
-bench-serve: ## measure packbridge-serve: memory, CPU, requests, streams, first paint, a chart of a year
-	@scripts/bootstrap serve verify bench
-	@$(RELEASE_BUILD) --product packbridge-serve >&2
-	@$(RELEASE_BUILD) --product packbridge-serve-bench >&2
-	@$(PYTHON) scripts/bench-serve $(RELEASE)/release
+.PHONY: bench-programs
+bench-programs:
+	@scripts/bootstrap demo serve verify bench firmware >&2
+	@for product in packbridge packbridge-control packbridge-serve packbridge-bench packbridge-serve-bench; do \
+	    $(RELEASE_BUILD) --product $$product >&2; done
+	@scripts/firmware virt >&2
 
 .PHONY: bench
-bench: ## measure; one tab-separated line per figure: name, value, unit, target, ok or short
-	@scripts/bootstrap serve bench
-	@$(RELEASE_BUILD) --product packbridge-bench >&2
-	@$(RELEASE_BUILD) --product packbridge >&2
-	@$(RELEASE_BUILD) --product packbridge-control >&2
-	@$(RELEASE)/release/packbridge-bench
-	@scripts/bench-control $(RELEASE)/release
+bench: bench-programs ## measure everything; one tab-separated line per figure: name, value, unit, target, ok or short
+	@$(PYTHON) scripts/bench $(RELEASE)/release
 
 .PHONY: performance
-performance: release ## measure everything and write docs/performance.md
-	@scripts/bootstrap serve verify performance firmware
-	@scripts/firmware virt >&2
-	@$(RELEASE_BUILD) --product packbridge-bench >&2
-	@$(RELEASE_BUILD) --product packbridge-serve-bench >&2
+performance: bench-programs ## the same with curves over packs and browsers, written to docs/performance.md
+	@scripts/bootstrap performance
 	$(PYTHON) scripts/performance $(RELEASE)/release
 
 DAYS := 1
