@@ -11,7 +11,7 @@ bool packbridge_hash_password(const char *password, unsigned cost, char *into, s
 /// Keeps the C library from holding on to more memory than is in use. To be called once, before the first thread.
 void packbridge_bound_memory(void);
 
-/// Gives unused pages back to the system. Takes some tenths of a millisecond.
+/// Gives unused pages back to the system, and those of code that is not in use. Takes some tenths of a millisecond.
 void packbridge_return_memory(void);
 
 /// True when `password` belongs to `hash`. Takes the same time wherever a difference lies.
