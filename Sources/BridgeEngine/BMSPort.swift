@@ -108,9 +108,13 @@ struct BMSPort: Sendable {
 
 /// What has happened on one BMS line since the start.
 public struct BMSPortCounters: Equatable, Sendable, BitwiseCopyable {
+    /// Received, whatever they meant.
     public var bytes: UInt64 = 0
+    /// Good replies; what the control logic thinks of them is not counted here.
     public var snapshots: UInt32 = 0
+    /// Requests without an answer.
     public var timeouts: UInt32 = 0
+    /// How often the line was opened again because it was silent.
     public var reopens: UInt32 = 0
     /// Indexed by `FrameRejection`.
     public var rejections = InlineArray<8, UInt32>(repeating: 0)

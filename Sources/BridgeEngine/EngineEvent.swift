@@ -54,7 +54,9 @@ public struct EngineEvent: Equatable, Sendable, BitwiseCopyable {
     public var number: UInt32 = 0
     public var at = Instant(milliseconds: 0)
     public var kind = EngineEventKind.started
+    /// The pack from 1 or the line from 0, where the kind has one.
     public var pack: UInt8 = 0
+    /// What they say is with each kind.
     public var a: Int32 = 0
     public var b: Int32 = 0
 

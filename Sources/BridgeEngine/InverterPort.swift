@@ -215,13 +215,16 @@ struct InverterPort: Sendable, BitwiseCopyable {
 
 /// What has happened on one CAN port since the start.
 public struct InverterPortCounters: Equatable, Sendable, BitwiseCopyable {
+    /// Complete sets of frames, and frames that the bus has taken.
     public var sets: UInt32 = 0
     public var sent: UInt32 = 0
     /// Refusals of a full queue, and frames dropped because of it or because the port was down.
     public var busy: UInt32 = 0
     public var dropped: UInt32 = 0
+    /// Frames of others, and those among them by which the inverter of this dialect confirms that it lives.
     public var received: UInt32 = 0
     public var heartbeats: UInt32 = 0
+    /// How often the bus was off, and how often it was restarted for that.
     public var busOffs: UInt32 = 0
     public var restarts: UInt32 = 0
 

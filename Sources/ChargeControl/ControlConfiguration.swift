@@ -70,10 +70,14 @@ public struct ControlConfiguration: Equatable, Sendable {
     public var chemistry: Chemistry
     /// Cells in series, the same in every pack.
     public var cellsInSeries: Int32 = 16
+    /// At least one, at most `maximumPacks`.
     public var packs = PackList<PackConfiguration>(filler: PackConfiguration())
 
+    /// Target of the charge (`v_bulk`, §2).
     public var bulk: Millivolts
+    /// Held when full (`v_float`, §2).
     public var float: Millivolts
+    /// A new charge begins below it (R2, §5.5).
     public var rebulk: Millivolts
     /// Discharge zero, floor (`zd_floor`).
     public var dischargeZeroFloor: Millivolts
@@ -86,16 +90,24 @@ public struct ControlConfiguration: Equatable, Sendable {
     public var chargeRateMaximum: Int32
     /// Hundredths: 90 = 0.90.
     public var bmsMarginPercent: Int32 = 90
+    /// A new charge begins at or below it (R1).
     public var rebulkSoC: CentiPercent = 8500
+    /// A full charge at least this often (R3); 0 = never for that reason.
     public var fullEveryDays: Int32
+    /// ABSORB ends after this at the latest (§5.3).
     public var absorbMaximum: Milliseconds = 30 * 60_000
     /// Added to CVL at pack level, 0...500 mV for 16 cells.
     public var inverterOffset: Millivolts = 0
+    /// Nothing is charged at or below it, and again only from `coldReallow` on (§7.3).
     public var coldZero: Decidegrees
     public var coldReallow: Decidegrees
+    /// How CVL comes down to float after the charge (§5.4).
     public var floatMode: FloatMode = .ramp
+    /// How far above the bank `FloatMode.follow` keeps CVL, at pack level.
     public var followGap: Millivolts = 200
+    /// What counts as full.
     public var fullPolicy: FullPolicy = .strict
+    /// Shape of the charge taper by cell voltage (§7.2).
     public var taper: TaperPreset = .standard
     /// Tenths: 10 = G 1.0.
     public var runnerGainTenths: Int32 = 10
@@ -103,18 +115,28 @@ public struct ControlConfiguration: Equatable, Sendable {
     public var socCeiling: CentiPercent?
     /// Reserve kept for outages, 0.01 %; nil = none.
     public var socReserve: CentiPercent?
+    /// Limits by SoC as well (§7.4).
     public var socTaper = false
+    /// A new charge also at 80 mV between the cells (R6).
     public var rebulkOnImbalance = false
     /// SoC shown while not FULL, whole percent 95...99.
     public var socCapBeforeFull: Int32 = 99
+    /// SoC by an own counter with learned capacity instead of the BMS's (§9.1).
     public var coulombCounter = false
+    /// The inverter may be asked to charge from the grid (§10).
     public var forceChargeRequests = false
     public var fullChargeRequest = false
+    /// What happens when the inverter draws far more than DCL for two minutes.
     public var obeyDischargeAction: ObeyDischargeAction = .warn
+    /// An inverter that ignores CCL to the end is told a protection as well.
     public var obeyProtectsByBit = true
+    /// The JK alarm "wire resistance" stops both directions; otherwise it is a warning.
     public var wireResistanceStops = false
+    /// T_hold: no limit falls for the data's age until then (failsafe.md §3).
     public var hold: Milliseconds = 15_000
+    /// T_zero: the pack is LOST from then on.
     public var zero: Milliseconds = 30_000
+    /// What is special about the inverter, from its profile.
     public var inverter = InverterTraits()
 
     /// The presets of charge-control.md §2 for `chemistry`, current limits 0.

@@ -143,7 +143,6 @@ extension Warnings {
         (.packFault, "pack_fault", "a fault of a pack"),
         (.configurationInconsistent, "configuration_inconsistent", "the BMS's settings contradict the configuration"),
         (.bootLoop, "boot_loop", "too many restarts"),
-        (.heartbeatUnconfirmed, "heartbeat_unconfirmed", "the inverter does not answer"),
         (.shuntDropped, "shunt_dropped", "the shunt is no longer used"),
     ]
 

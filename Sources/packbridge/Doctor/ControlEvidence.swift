@@ -64,7 +64,7 @@ enum ControlEvidence {
             checks.append(.ok(area, name, "\(value): \(reason.sentence)"))
         }
         // That the inverter does not answer is said where the inverter is.
-        let warnings = bank.warnings.subtracting(.heartbeatUnconfirmed).words
+        let warnings = bank.warnings.words
         checks += warnings.map { .warning(area, "warning", $0, fix: "") }
         checks += report.protections.words.map { .fault(area, "alarm", $0, fix: "packbridge status says of which pack.") }
         return checks
