@@ -88,11 +88,16 @@ verify: bridge firmware-test ## everything that needs heavy peers: the firmware 
 SERVICES := .build-services
 
 .PHONY: verify-serve
-verify-serve: ## what people see: its tests, then schemathesis, kill -9, full disk, Chromium, mosquitto, Home Assistant, the bus
+verify-serve: ## what people see: its tests, then schemathesis, kill -9, full disk, Chromium, mosquitto, Home Assistant, the bus, times
 	scripts/bootstrap serve verify
 	PACKBRIDGE_SERVICES=1 swift build --build-tests --scratch-path $(SERVICES)
 	$(SERVICES)/debug/packbridgePackageTests.xctest --testing-library swift-testing --filter 'ServicesTests|MQTTTests'
 	scripts/verify-serve $(SERVICES)/debug
+
+.PHONY: times
+times: release ## how long everything takes when something dies, for docs/what-happens-when.md: two minutes, tab-separated as in bench
+	@scripts/bootstrap verify
+	@$(PYTHON) Tests/peers/times.py $(RELEASE)/release
 
 .PHONY: tutorials
 tutorials: ## docs/add-an-inverter.md and docs/add-a-bms.md, followed to the letter in a copy

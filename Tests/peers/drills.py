@@ -110,16 +110,25 @@ def overwrite(database):
         file.write(random.Random(7).randbytes(database.stat().st_size))
 
 
-def adapter_unplugged(bridge, report):
-    old, control = bridge.near, bridge.control
+def pull_out(bridge):
     bridge.can.unlink()
-    old.unplug()
+    bridge.near.unplug()
+
+
+def plug_in(bridge):
+    """Another adapter in the place of the one that was pulled out."""
+    old, bridge.near = bridge.near, Adapter()
+    bridge.near.other, bridge.near.heard, old.other.other = old.other, old.heard, bridge.near
+    bridge.can.symlink_to(bridge.near.path)
+
+
+def adapter_unplugged(bridge, report):
+    control = bridge.control
+    pull_out(bridge)
     time.sleep(5)
     report.check("an adapter that is pulled out ends nothing", bridge.control == control)
-    new = Adapter()
-    new.other, new.heard, old.other.other = old.other, old.heard, new
-    before, begun = len(bridge.sets.times), time.monotonic()
-    bridge.can.symlink_to(new.path)
+    before = len(bridge.sets.times)
+    plug_in(bridge)
     report.check("another is used within 15 s", wait_until(lambda: len(bridge.sets.times) > before, 15))
     report.check("its limits are those of before", wait_until(lambda: bridge.bus.latest[0x351]["ChargeCurrentLimit"] == 120.0, 60), bridge.bus.latest.get(0x351))
     begun = time.monotonic()

@@ -83,9 +83,12 @@ class Bridge:
             """
         )
         self.log = open(pathlib.Path(self.folder.name) / "log", "w+")
+        self.command = [binaries / "packbridge", command, "--config", self.configuration]
+        self.start()
+
+    def start(self):
         self.started = time.monotonic()
-        self.process = subprocess.Popen(
-            [binaries / "packbridge", command, "--config", self.configuration], stdout=self.log, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=subprocess.STDOUT)
 
     def stop(self):
         self.process.terminate()
