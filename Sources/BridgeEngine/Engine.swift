@@ -174,17 +174,15 @@ public struct Engine: Sendable {
     /// Time has passed: polls, evaluates, sends what is due.
     /// - Returns: when to call again at the latest.
     public mutating func wake<Ports: EnginePorts>(at now: Instant, ports: inout Ports) -> Instant {
-        var isDue = dataEnd.map { now >= $0 } ?? false
         for port in 0..<configuration.bmsPorts.count where bmsPorts[port].isOpen {
-            if wakeBMSPort(port, at: now, ports: &ports) { isDue = true }
+            wakeBMSPort(port, at: now, ports: &ports)
         }
-        // One evaluation for all of it: on a microcontroller each counts.
         if now >= nextTick {
             // Keep the rhythm; after a pause start afresh instead of catching up.
             nextTick = now.since(nextTick) < Self.tickPeriod ? nextTick + Self.tickPeriod : now + Self.tickPeriod
             evaluate(at: now, ports: &ports)
             if ports.hasReader { publishSnapshot(at: now, ports: &ports) }
-        } else if isDue {
+        } else if let end = dataEnd, now >= end {
             evaluate(at: now, ports: &ports)
         }
         answerReplay(at: now, ports: &ports)
@@ -297,16 +295,14 @@ public struct Engine: Sendable {
         return needsTick
     }
 
-    /// Polls what is due.
-    /// - Returns: true when the control logic has to look at once.
     @inline(never)
-    private mutating func wakeBMSPort<Ports: EnginePorts>(_ port: Int, at now: Instant, ports: inout Ports) -> Bool {
-        var needsTick = false
+    private mutating func wakeBMSPort<Ports: EnginePorts>(_ port: Int, at now: Instant, ports: inout Ports) {
         bmsPorts[port].setFast(!controller.output.mayTransmit)
         if now >= bmsPorts[port].nextWake {
             var next = now
-            needsTick = withLine(port, ports: &ports) { session, line in next = session.wake(at: now, on: &line) }
+            let needsTick = withLine(port, ports: &ports) { session, line in next = session.wake(at: now, on: &line) }
             bmsPorts[port].nextWake = next
+            if needsTick { evaluate(at: now, ports: &ports) }
         }
         let hasDevice = bmsPorts[port].configuration.bmsProtocol != .link
         if hasDevice && now.since(bmsPorts[port].lastByte) >= BMSPort.silenceBeforeReopen {
@@ -315,7 +311,6 @@ public struct Engine: Sendable {
             note(.bmsReopened, pack: UInt8(port), at: now, ports: &ports)
             ports.reopen(bmsPort: port)
         }
-        return needsTick
     }
 
     // MARK: control and inverter
