@@ -51,6 +51,21 @@ public struct Trial {
         return ports.checksum.value
     }
 
+    /// The longest of so many control ticks, each with news from the pack, in steps of `clock`.
+    public mutating func longestTick(of count: Int, _ clock: () -> UInt32) -> UInt32 {
+        var controller = engine.controller
+        var longest: UInt32 = 0
+        for _ in 0..<count {
+            now = now + 1000
+            measure()
+            controller.accept(report.reading(), pack: 0, at: now)
+            let began = clock()
+            controller.tick(at: now)
+            longest = max(longest, clock() &- began)
+        }
+        return longest
+    }
+
     /// One of the dialects for each seed, one of the chemistries, one of the ways to float.
     private static func configuration(_ seed: UInt32) -> BridgeConfiguration {
         let chemistries = Chemistry.allCases

@@ -26,6 +26,12 @@ struct TrialImage {
         case 2:
             var player = TapePlayer(input)
             player.play(name: first, to: &console)
+        case 3:
+            var trial = Trial(seed: first)
+            _ = trial.run(seconds: Int32(bitPattern: second))
+            console.write("longest tick ")
+            console.write(decimal: Int64(trial.longestTick(of: 1000) { Register32(0x0200_BFF8).load() }))
+            console.write("\n")
         default:
             console.write("no such trial\n")
         }

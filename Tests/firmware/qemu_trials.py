@@ -42,7 +42,7 @@ class Target:
         done = subprocess.run([self.host_program, *map(str, arguments)], capture_output=True, text=True, timeout=1800)
         return done.stdout + done.stderr
 
-    def qemu(self, name, what, first, second, payload=None):
+    def qemu(self, name, what, first, second, payload=None, options=()):
         """What the image says when it is asked for this (Sources/FirmwareTrialVirt)."""
         parameters = self.folder / f"{name}.parameters"
         length = payload.stat().st_size if payload else 0
@@ -50,9 +50,17 @@ class Target:
         loaded = ["-device", f"loader,file={payload},addr=0x81000000,force-raw=on"] if payload else []
         done = subprocess.run(
             ["qemu-system-riscv32", "-M", "virt", "-m", "512M", "-display", "none", "-monitor", "none", "-serial", "stdio", "-bios", "none",
-             "-device", f"loader,file={self.image}", "-device", f"loader,file={parameters},addr=0x80700000,force-raw=on", *loaded],
+             "-device", f"loader,file={self.image}", "-device", f"loader,file={parameters},addr=0x80700000,force-raw=on", *loaded, *options],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1800)
         return done.stdout + done.stderr
+
+
+def control_tick(image):
+    """Instructions of the longest control tick: 32 ns each on QEMU's clock, which the image reads in steps of 100 ns."""
+    with tempfile.TemporaryDirectory(prefix="packbridge-tick-") as folder:
+        target = Target(image, pathlib.Path(), folder)
+        said = [target.qemu(f"tick-{seed}", 3, seed, 1800, options=["-icount", "shift=5"]) for seed in range(3)]
+    return max(int(re.search(r"longest tick (\d+)", line)[1]) for line in said) * 100 // 32
 
 
 def captured():
