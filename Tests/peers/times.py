@@ -44,8 +44,8 @@ A_SET = PERIOD * 1.5
 #: Three answers of a BMS are believed after this time at the start of the bridge, and after this one when it was lost; its pack has
 #: joined so much later (aggregation.md §3, amendments 6 and 14).
 BELIEVED, BELIEVED_AGAIN, JOINED = 1.5, 5.0, 10.0
-#: A killed control process is started again after this time, and a limit rises again after this time without a protective cut.
-PAUSE, HOLD = 1.0, 30.0
+#: A limit rises again after this time without a protective cut.
+HOLD = 30.0
 #: What a busy machine may add to the start of a process, in seconds.
 A_START = 4.0
 #: Of 280 Ah, in A: a planned stop lets the limits come down to this.
@@ -205,8 +205,8 @@ def control_killed(times, bridge):
     control = bridge.control
     os.kill(control, signal.SIGKILL)
     course = Course(bridge)
-    times.time("control_killed_gap", course.gap_around(), (PAUSE + BELIEVED, PAUSE + BELIEVED + PERIOD + A_START))
-    times.time("control_killed_first_limit_above_0", course.limit_above_zero(40), (PAUSE + BELIEVED + JOINED, PAUSE + BELIEVED + JOINED + PERIOD + A_START))
+    times.time("control_killed_gap", course.gap_around(), (BELIEVED, BELIEVED + PERIOD + A_START))
+    times.time("control_killed_first_limit_above_0", course.limit_above_zero(40), (BELIEVED + JOINED, BELIEVED + JOINED + PERIOD + A_START))
     times.check("it is another process", bridge.control not in (None, control))
 
 

@@ -81,12 +81,15 @@ private struct Supervisor {
     var radioSupervisors: [ProcessSupervisor]
     var link: LinkSocket?
     var nextStart = Instant.now
+    var startedAt = Instant.now
     var nextLine = Instant.now
     var page: StatusText
     let news = News()
 
-    /// A crashed control process is started again after this time; the inverter sees a short gap.
+    /// A crashed control process is started again at once: a Victron GX stops after 3 s without a frame, and the BMS must be believed
+    /// first. One that has not lived for `goodRun` waits for this time, so that it does not keep the computer busy.
     static let restartDelay: Milliseconds = 1000
+    static let goodRun: Milliseconds = 10_000
     /// How often the children and the socket are looked at.
     static let rhythm: Milliseconds = 200
     /// It lets the limits come down, closes its devices and writes its record when it ends.
@@ -146,6 +149,7 @@ private struct Supervisor {
         guard let child = control else {
             if now >= nextStart {
                 control = try ControlProcess.start(configuration, file: controlFile)
+                startedAt = now
                 control?.watch(with: loop, token: Token.control.rawValue)
             }
             return
@@ -160,8 +164,10 @@ private struct Supervisor {
             // It refused to work: trying again changes nothing.
             throw code == 0 ? Failure("the control process ended") : ExitCode(code)
         case .signal(let number):
-            nextStart = now + Self.restartDelay
-            news.add("the control process was killed by signal \(number); it starts again in 1 s")
+            let pause = now.since(startedAt) < Self.goodRun ? Self.restartDelay : 0
+            nextStart = now + pause
+            news.add("the control process was killed by signal \(number); it starts again \(pause == 0 ? "at once" : "in 1 s")")
+            try superviseControl(at: now)
         }
     }
 
