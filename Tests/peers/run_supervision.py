@@ -202,6 +202,8 @@ def control_killed(binaries):
         serve, control = bridge.serve, bridge.control
         os.kill(control, signal.SIGKILL)
         report.check("it is started again", wait_until(lambda: bridge.control not in (None, control), 5))
+        os.kill(bridge.control, signal.SIGKILL)
+        report.check("one that has just been started waits", wait_until(lambda: "it starts again in 1 s" in bridge.said, 5), bridge.said)
         before = len(bridge.sets.times)
         report.check("the frames come back", wait_until(lambda: len(bridge.sets.times) > before + 2, 20))
         report.check("serve is the same", bridge.serve == serve)

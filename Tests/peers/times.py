@@ -208,6 +208,7 @@ def control_killed(times, bridge):
     times.time("control_killed_gap", course.gap_around(), (BELIEVED, BELIEVED + PERIOD + A_START))
     times.time("control_killed_first_limit_above_0", course.limit_above_zero(40), (BELIEVED + JOINED, BELIEVED + JOINED + PERIOD + A_START))
     times.check("it is another process", bridge.control not in (None, control))
+    times.check("after a good run it is started again at once", "it starts again at once" in bridge.said, bridge.said[-500:])
 
 
 def stopped_on_purpose(times, bridge):
