@@ -121,7 +121,7 @@ extension Waiting {
 extension Warnings {
     /// Name and words of every warning.
     public static let table: [(warning: Warnings, name: String, words: String)] = [
-        (.linkQuality, "link_quality", "many damaged answers from the BMS"),
+        (.linkQuality, "link_quality", "many damaged or missing answers from the BMS"),
         (.degraded, "degraded", "a pack cannot be heard"),
         (.cellPreventsFull, "cell_prevents_full", "a leading cell prevents a full charge"),
         (.socDrift, "soc_drift", "the BMS's state of charge does not fit the voltage"),
